@@ -1,0 +1,1 @@
+"""Glimpse: vision models that learn from part of an image."""

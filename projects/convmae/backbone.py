@@ -1,0 +1,380 @@
+"""ConvViT: two convolution stages, then a transformer (ConvMAE's encoder).
+
+Source: arXiv:2205.03892, section 2; behaviour checked against
+Alpha-VL/ConvMAE at 4c97b4c.
+
+Shapes: N images, B = V * N masked rows, L tokens on the grid, K visible
+tokens, P finer cells of a token in nested order, C channels.
+"""
+import difflib
+import math
+import re
+
+import numpy as np
+import torch.nn.functional as F
+from mmengine.registry import MODELS
+from torch import Tensor, nn
+
+from projects.common.blocks import (CONV, CellLayout, ConvBlock,
+                                    TransformerBlock)
+from projects.common.checkpoint import PretrainedModule
+from projects.common.grid import Grid, block_linear, nest
+from projects.common.masking import TokenMask
+from projects.common.pos_embed import (resample_on_load, resample_pos_embed,
+                                       sincos_pos_embed)
+
+# Table 7 of the paper; 'tiny' is ours, for tests and demonstrations.
+ARCHS = {
+    'tiny': dict(channels=(32, 64, 128), depths=(1, 1, 2),
+                 mlp_ratios=(4, 4, 4), num_heads=4),
+    'small': dict(channels=(128, 256, 384), depths=(2, 2, 11),
+                  mlp_ratios=(4, 4, 4), num_heads=6),
+    'base': dict(channels=(256, 384, 768), depths=(2, 2, 11),
+                 mlp_ratios=(4, 4, 4), num_heads=12),
+    'base*': dict(channels=(256, 384, 768), depths=(2, 2, 11),
+                  mlp_ratios=(8, 8, 4), num_heads=12),
+    'large': dict(channels=(384, 768, 1024), depths=(2, 2, 23),
+                  mlp_ratios=(8, 8, 4), num_heads=16),
+    'huge': dict(channels=(768, 1024, 1280), depths=(2, 2, 31),
+                 mlp_ratios=(8, 8, 4), num_heads=16),
+}  # yapf: disable
+
+
+def parse_arch(arch: str | dict) -> dict:
+    """Resolve an architecture by name, or check one that is spelled out.
+
+    Raises:
+        ValueError: If the name is unknown or a field is missing.
+    """
+    if isinstance(arch, dict):
+        missing = ARCHS['base'].keys() - arch.keys()
+        if missing:
+            raise ValueError(
+                f'arch lacks {sorted(missing)}; it needs '
+                f'{list(ARCHS["base"])}')
+        return dict(arch)
+    if arch not in ARCHS:
+        near = difflib.get_close_matches(str(arch), ARCHS, n=1, cutoff=0)
+        raise ValueError(f'unknown arch {arch!r}; did you mean {near[0]!r}? '
+                         f'Choose from {list(ARCHS)}')
+    return ARCHS[arch]
+
+
+class PatchEmbed(nn.Module):
+    """Stem of a stage: a convolution on blocks, LayerNorm, GELU.
+
+    Args:
+        in_channels: Channels of the finer map.
+        channels: Channels of this stage.
+        stride: Kernel and stride along each spatial dimension.
+        eps: Epsilon of the LayerNorm.
+    """
+
+    def __init__(self, in_channels: int, channels: int, stride: Grid,
+                 eps: float) -> None:
+        super().__init__()
+        self.stride = stride
+        self.projection = CONV[len(stride)](
+            in_channels, channels, stride, stride)
+        self.norm = nn.LayerNorm(channels, eps)
+
+    def forward(self, x_BNPC: Tensor) -> Tensor:
+        """Cells (B, N, C) of blocks (B, N, P, C') of the finer map."""
+        x_BNC = block_linear(x_BNPC, self.projection, [self.stride])
+        return F.gelu(self.norm(x_BNC))
+
+
+class Stage(nn.Module):
+    """One of the three stages: a stem and its blocks."""
+
+    def __init__(self, patch_embed: PatchEmbed, blocks: list[nn.Module],
+                 token_proj: nn.Module | None = None) -> None:
+        super().__init__()
+        self.patch_embed = patch_embed
+        if token_proj is not None:
+            self.token_proj = token_proj
+        self.blocks = nn.ModuleList(blocks)
+
+
+@MODELS.register_module()
+class ConvViT(PretrainedModule):
+    """Hybrid convolution-transformer backbone.
+
+    Args:
+        arch: A key of ``ARCHS`` or a dict with the same fields.
+        img_size: Image size in pixels, one number or (height, width), whose
+            token grid the position embedding is stored for. Other sizes
+            resample it at run time; a checkpoint of another size is
+            resampled when it is loaded.
+        in_channels: Channels of the image.
+        dw_kernel: Side of the depthwise kernels (5; 3, 7, 9 in Table 5).
+        masked_conv: Hide masked cells from the depthwise convolutions; off
+            only for the ablation of Table 5.
+        drop_path_rate: Rate of the last block, linear from 0 at the first.
+        stem_eps: LayerNorm epsilon of the stems.
+        conv_eps: LayerNorm epsilon of the convolution blocks.
+        attn_eps: LayerNorm epsilon of the transformer blocks.
+        pos_trainable: Train the position embedding; it starts at sin-cos.
+        out_indices: Feature maps that ``forward`` returns: 0, 1, 2 are the
+            stages (strides 4, 8, 16), 3 is stage 3 max-pooled to stride 32.
+        frozen_stages: Freeze the first so many stages; 3 freezes the whole
+            backbone; 0 freezes nothing.
+        init_cfg: ``dict(type='Pretrained', checkpoint=..., prefix=...)``.
+
+    Raises:
+        ValueError: If ``arch`` is unknown or a size is no multiple of 16.
+    """
+
+    STRIDES: tuple[Grid, ...] = ((4, 4), (2, 2), (2, 2))
+
+    def __init__(self,
+                 arch: str | dict = 'base',
+                 img_size: int | Grid = 224,
+                 in_channels: int = 3,
+                 dw_kernel: int = 5,
+                 masked_conv: bool = True,
+                 drop_path_rate: float = 0.,
+                 stem_eps: float = 1e-5,
+                 conv_eps: float = 1e-5,
+                 attn_eps: float = 1e-6,
+                 pos_trainable: bool = True,
+                 out_indices: tuple[int, ...] = (2, ),
+                 frozen_stages: int = 0,
+                 init_cfg: dict | None = None) -> None:
+        super().__init__(init_cfg)
+        arch = parse_arch(arch)
+        self.channels = tuple(arch['channels'])
+        self.depths = tuple(arch['depths'])
+        self.masked_conv = masked_conv
+        self.out_indices = tuple(out_indices)
+        self.frozen_stages = frozen_stages
+        dims = len(self.STRIDES[0])
+        if isinstance(img_size, int):
+            img_size = (img_size, ) * dims
+        self.grid = self._grid_of(tuple(img_size), 'img_size')
+
+        rates = iter(np.linspace(0, drop_path_rate, sum(self.depths)).tolist())
+        stages = []
+        for index, stride in enumerate(self.STRIDES):
+            channels, ratio = self.channels[index], arch['mlp_ratios'][index]
+            embed = PatchEmbed(in_channels, channels, stride, stem_eps)
+            if index < 2:
+                blocks = [
+                    ConvBlock(channels, (dw_kernel, ) * dims, ratio,
+                              next(rates), conv_eps)
+                    for _ in range(self.depths[index])
+                ]
+                stages.append(Stage(embed, blocks))
+            else:
+                blocks = [
+                    TransformerBlock(channels, arch['num_heads'], ratio,
+                                     next(rates), attn_eps)
+                    for _ in range(self.depths[index])
+                ]
+                stages.append(
+                    Stage(embed, blocks, nn.Linear(channels, channels)))
+            in_channels = channels
+        self.stages = nn.ModuleList(stages)
+        self.pos_embed = nn.Parameter(
+            sincos_pos_embed(self.channels[-1], self.grid),
+            requires_grad=pos_trainable)
+        resample_on_load(self, 'pos_embed', self.grid)
+        self._freeze()
+
+    def _grid_of(self, size: Grid, name: str) -> Grid:
+        """Token grid of an image size."""
+        patch = tuple(map(math.prod, zip(*self.STRIDES)))
+        if any(side % step or side < step for side, step in zip(size, patch)):
+            raise ValueError(
+                f'{name} is {"x".join(map(str, size))} pixels; every side '
+                f'must be a positive multiple of {"x".join(map(str, patch))}')
+        return tuple(side // step for side, step in zip(size, patch))
+
+    def token_grid(self, x_NCX: Tensor) -> Grid:
+        """Transformer tokens along each side of a batch of images.
+
+        Raises:
+            ValueError: If a side is not a multiple of the token's size.
+        """
+        return self._grid_of(tuple(x_NCX.shape[2:]), 'input image')
+
+    def _init_from_scratch(self) -> None:
+        """Linear layers and the last stem Xavier-uniform, as in MAE.
+
+        What stood for convolutions in the reference (stems 1 and 2, and the
+        1x1 and depthwise convolutions) keeps PyTorch's default.
+        """
+        last = self.stages[-1]
+        for module in last.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                nn.init.zeros_(module.bias)
+        stem = last.patch_embed.projection.weight
+        nn.init.xavier_uniform_(stem.view(len(stem), -1))
+
+    def _freeze(self) -> None:
+        for stage in self.stages[:self.frozen_stages]:
+            stage.requires_grad_(False)
+        if self.frozen_stages == len(self.stages):
+            self.pos_embed.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> 'ConvViT':
+        """Switch to training mode; frozen stages stay in evaluation mode."""
+        super().train(mode)
+        for stage in self.stages[:self.frozen_stages]:
+            stage.eval()
+        return self
+
+    def _tokens(self, x_BLPC: Tensor, grid: Grid) -> Tensor:
+        """All stage-3 tokens before masking, position embedding added."""
+        stage = self.stages[-1]
+        x_BLC = stage.token_proj(stage.patch_embed(x_BLPC))
+        return x_BLC + self._pos(grid)
+
+    def _pos(self, grid: Grid) -> Tensor:
+        return resample_pos_embed(self.pos_embed, self.grid, grid)
+
+    def _finer(self, stage: int) -> list[Grid]:
+        """Nested factors of a token's cells at ``stage``, coarse to fine."""
+        return list(reversed(self.STRIDES[stage + 1:]))
+
+    def _stage_grid(self, grid: Grid, stage: int) -> Grid:
+        """Cells of ``stage`` along each side."""
+        return tuple(map(math.prod, zip(grid, *self._finer(stage))))
+
+    def embed(self,
+              x_NCX: Tensor,
+              visible: list[Tensor] | None = None,
+              shown_BN1: Tensor | None = None) -> list[Tensor]:
+        """The two convolution stages, computed densely.
+
+        Args:
+            x_NCX: Images.
+            visible: For each convolution stage, (N, cells, 1) in raster
+                order, 1 where the depthwise convolution may look.
+            shown_BN1: Stage-1 cells, 1 where shown; the others are set to
+                zero before and after the blocks, so nothing is left of them.
+
+        Returns:
+            Maps of the two stages, (N, C, X) in channels-last memory.
+        """
+        grid = self.token_grid(x_NCX)
+        maps = []
+        for index, stage in enumerate(self.stages[:-1]):
+            layout = CellLayout(
+                self._stage_grid(grid, index),
+                visible_BN1=None if visible is None else visible[index])
+            x_BNC = stage.patch_embed(nest(x_NCX, [self.STRIDES[index]]))
+            if index == 0 and shown_BN1 is not None:
+                x_BNC = x_BNC * shown_BN1
+            for block in stage.blocks:
+                x_BNC = block(x_BNC, layout)
+            if index == 0 and shown_BN1 is not None:
+                x_BNC = x_BNC * shown_BN1
+            x_NCX = x_BNC.unflatten(1, layout.grid).movedim(-1, 1)
+            maps.append(x_NCX)
+        return maps
+
+    def forward(self, x_NCX: Tensor) -> tuple[Tensor, ...]:
+        """Feature maps (N, C_i, X / stride_i) chosen by ``out_indices``."""
+        grid = self.token_grid(x_NCX)
+        maps = self.embed(x_NCX)
+        x_NLC = self._tokens(nest(maps[-1], [self.STRIDES[-1]]), grid)
+        for block in self.stages[-1].blocks:
+            x_NLC = block(x_NLC)
+        maps.append(x_NLC.transpose(1, 2).unflatten(2, grid))
+        if 3 in self.out_indices:
+            maps.append(F.max_pool2d(maps[-1], 2))
+        return tuple(maps[index] for index in self.out_indices)
+
+    def encode(self, x_NCX: Tensor,
+               mask: TokenMask) -> tuple[Tensor, list[Tensor]]:
+        """Encode what a mask leaves visible.
+
+        A mask on the token grid is block-wise masking: only visible blocks
+        are computed, which is exact because with masked convolution nothing
+        flows out of a hidden block. A mask on the finer grid of stage 1 is
+        the input-token masking of Table 5.
+
+        Args:
+            x_NCX: Images.
+            mask: Mask of V * N rows.
+
+        Returns:
+            Tokens (B, K, C) before any final norm, and for each convolution
+            stage the features (B, K, P, C) of the same tokens' cells.
+
+        Raises:
+            ValueError: If the mask is on a grid that is neither.
+        """
+        grid = self.token_grid(x_NCX)
+        if mask.grid == self._stage_grid(grid, 0):
+            tokens, cells = self._encode_all_tokens(x_NCX, mask, grid)
+        elif mask.grid != grid:
+            raise ValueError(
+                f'the mask is on a {mask.grid} grid; a {tuple(x_NCX.shape)} '
+                f'input has {grid} tokens and {self._stage_grid(grid, 0)} '
+                'stage-1 cells')
+        elif self.masked_conv:
+            tokens, cells = self._encode_visible_blocks(x_NCX, mask, grid)
+        else:
+            tokens, cells = self._encode_then_mask(x_NCX, mask, grid)
+        for block in self.stages[-1].blocks:
+            tokens = block(tokens)
+        return tokens, cells
+
+    def _encode_visible_blocks(self, x_NCX: Tensor, mask: TokenMask,
+                               grid: Grid) -> tuple[Tensor, list[Tensor]]:
+        """Everything up to the transformer, on visible blocks only."""
+        factors = list(reversed(self.STRIDES))
+        x_BNC = mask.take(nest(x_NCX, factors)).flatten(1, 2)
+        num_visible = mask.keep_BK.shape[1]
+        features = []
+        for index, stage in enumerate(self.stages[:-1]):
+            layout = CellLayout(
+                self._stage_grid(grid, index), mask.cells(self._finer(index)))
+            block = math.prod(self.STRIDES[index])
+            x_BNC = stage.patch_embed(x_BNC.unflatten(1, (-1, block)))
+            for conv_block in stage.blocks:
+                x_BNC = conv_block(x_BNC, layout)
+            features.append(x_BNC.unflatten(1, (num_visible, -1)))
+        last = self.stages[-1]
+        tokens_BKC = last.token_proj(last.patch_embed(features[-1]))
+        pos_BKC = mask.take(self._pos(grid))
+        return tokens_BKC + pos_BKC, features
+
+    def _encode_then_mask(self, x_NCX: Tensor, mask: TokenMask,
+                          grid: Grid) -> tuple[Tensor, list[Tensor]]:
+        """Ablation: convolutions see hidden pixels, then tokens are masked."""
+        maps = self.embed(x_NCX)
+        cells = [
+            mask.take(nest(x, self._finer(index)))
+            for index, x in enumerate(maps)
+        ]
+        tokens = self._tokens(nest(maps[-1], [self.STRIDES[-1]]), grid)
+        return mask.take(tokens), cells
+
+    def _encode_all_tokens(self, x_NCX: Tensor, mask: TokenMask,
+                           grid: Grid) -> tuple[Tensor, list[Tensor]]:
+        """Ablation: hide single stage-1 cells, so every token is encoded."""
+        shown_BCX = mask.visible_map((1, ) * len(grid)).to(x_NCX.dtype)
+        shown_BN1 = shown_BCX.flatten(2).transpose(1, 2)
+        coarse_BN1 = nest(shown_BCX, [self.STRIDES[1]]).amax(dim=2)
+        visible = [shown_BN1, coarse_BN1] if self.masked_conv else None
+        maps = self.embed(x_NCX, visible, shown_BN1)
+        cells = [nest(x, self._finer(i)) for i, x in enumerate(maps)]
+        return self._tokens(nest(maps[-1], [self.STRIDES[-1]]), grid), cells
+
+    def get_layer_depth(self, param_name: str,
+                        prefix: str = '') -> tuple[int, int]:
+        """Depth of a parameter for layer-wise decay, and the number of depths.
+
+        Stems, position embedding and both convolution stages are depth 0,
+        transformer block i is depth i + 1, everything outside is last.
+        """
+        num_depths = self.depths[-1] + 2
+        if not param_name.startswith(prefix):
+            return num_depths - 1, num_depths
+        name = param_name[len(prefix):]
+        block = re.match(r'stages\.2\.blocks\.(\d+)\.', name)
+        return (int(block[1]) + 1 if block else 0), num_depths
