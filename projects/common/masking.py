@@ -149,7 +149,7 @@ class TokenMasking:
             ValueError: If no token stays visible, or none is hidden.
         """
         length = math.prod(grid)
-        keep = int(length * (1 - self.ratio))
+        keep = self._count(length)
         if not 0 < keep < length:
             raise ValueError(
                 f'masking.ratio {self.ratio} keeps {keep} of the {length} '
@@ -157,6 +157,10 @@ class TokenMasking:
                 'must be visible and one hidden: change the ratio or the '
                 'image size')
         return keep
+
+    def _count(self, length: int) -> int:
+        """Visible tokens of ``length``; MAE rounds them down."""
+        return int(length * (1 - self.ratio))
 
     def __call__(self,
                  batch_size: int,
@@ -258,12 +262,9 @@ class TubeTokenMasking(TokenMasking):
         ratio: Share of the positions of a frame that is hidden, in (0, 1).
     """
 
-    def num_keep(self, grid: Grid) -> int:
-        """Visible positions of one frame; the *hidden* count rounds down."""
-        hidden = int(self.ratio * math.prod(grid))
-        if hidden in (0, math.prod(grid)):
-            return super().num_keep(grid)
-        return math.prod(grid) - hidden
+    def _count(self, length: int) -> int:
+        """VideoMAE rounds the *hidden* positions of a frame down."""
+        return length - int(self.ratio * length)
 
     def __call__(self,
                  batch_size: int,
