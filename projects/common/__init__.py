@@ -1,4 +1,7 @@
 """Model parts that several projects share; importing registers them."""
+from .crop import ClampedResizedCrop
+from .knn import KNNTestLoop, KNNValLoop
+from .lars import ReferenceLARS
 from .layer_decay import BackboneLayerDecay
 from .masked_autoencoder import MaskedAutoencoder
 from .masking import (DisjointTokenMasking, RandomTokenMasking, TokenMask,
@@ -7,7 +10,8 @@ from .pixel_head import MaskedPixelHead
 from .token_pooling import TokenPooling
 
 __all__ = [
-    'BackboneLayerDecay', 'DisjointTokenMasking', 'MaskedAutoencoder',
-    'MaskedPixelHead', 'RandomTokenMasking', 'TokenMask', 'TokenPooling',
+    'BackboneLayerDecay', 'ClampedResizedCrop', 'DisjointTokenMasking',
+    'KNNTestLoop', 'KNNValLoop', 'MaskedAutoencoder', 'MaskedPixelHead',
+    'RandomTokenMasking', 'ReferenceLARS', 'TokenMask', 'TokenPooling',
     'TubeTokenMasking'
 ]

@@ -1,0 +1,36 @@
+"""Convert a checkpoint between an official layout and ours.
+
+python tools/convert_checkpoint.py convmae_base.pth ours.pth
+python tools/convert_checkpoint.py ours.pth back.pth --to official \
+    --kind pretrain
+"""
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from projects.common.conversion import convert_file  # noqa: E402
+from projects.engine import checkpoint_io  # noqa: E402,F401  (safe loading)
+
+
+def main() -> None:
+    """Parse the command line, convert, print the report."""
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('source', help='checkpoint to read')
+    parser.add_argument('target', help='file to write')
+    parser.add_argument(
+        '--kind', help='kind of the official checkpoint; recognised if left '
+        'out, needed with --to official')
+    parser.add_argument('--to', choices=['ours', 'official'], default='ours')
+    parser.add_argument(
+        '--config', help='check the result against the model of this config')
+    args = parser.parse_args()
+    try:
+        print(convert_file(**vars(args)))
+    except (ValueError, OSError) as error:
+        sys.exit(f'error: {error}')
+
+
+if __name__ == '__main__':
+    main()
