@@ -1,0 +1,197 @@
+"""What ``tools/train.py`` and ``tools/test.py`` share: from words to a runner.
+"""
+import argparse
+import copy
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+
+from .config_check import check_options, check_top_level
+from .runner import GlimpseRunner
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def add_common_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments that every OpenMMLab tool has."""
+    parser.add_argument('--work-dir', help='folder for logs and checkpoints')
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='how the processes of a distributed job were started')
+    # torch.distributed.launch passes the second spelling
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    add_config_arguments(parser)
+
+
+def add_config_arguments(parser: argparse.ArgumentParser) -> None:
+    """The config file and changes to it."""
+    parser.add_argument('config', help='config file')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        metavar='KEY=VALUE',
+        help='change settings of the config: key.inner=value, list items as '
+        'key.0.inner=value, lists as key="[a,b]" without spaces')
+
+
+def find_config(path: str) -> str:
+    """A config file, given from the current folder or the repository's.
+
+    Raises:
+        FileNotFoundError: If it is in neither.
+    """
+    for candidate in (Path(path), REPOSITORY / path):
+        if candidate.is_file():
+            return str(candidate)
+    raise FileNotFoundError(
+        f'config {path} exists neither in {Path.cwd()} nor in {REPOSITORY}')
+
+
+def load_config(path: str, options: dict[str, Any]) -> Config:
+    """Read a config, check it and the changes to it, and apply those.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If a key is misspelt; suggests the nearest.
+    """
+    cfg = Config.fromfile(find_config(path))
+    check_top_level(cfg)
+    check_options(cfg, options)
+    cfg.merge_from_dict(options)
+    return cfg
+
+
+def configure(args: argparse.Namespace) -> Config:
+    """Config of a job from the arguments all tools share."""
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    cfg = load_config(args.config, args.cfg_options)
+    cfg.launcher = args.launcher
+    if args.work_dir is not None:
+        cfg.work_dir = args.work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = str(Path('work_dirs', Path(args.config).stem))
+    return cfg
+
+
+def build_runner(cfg: Config) -> Runner:
+    """The runner of a config: ours unless it names another."""
+    if 'runner_type' in cfg:
+        return RUNNERS.build(cfg)
+    return GlimpseRunner.from_cfg(cfg)
+
+
+def use_amp(cfg: Config) -> None:
+    """Train in mixed precision, bfloat16 where the device has it."""
+    if cfg.optim_wrapper.get('type') == 'AmpOptimWrapper':
+        return
+    cfg.optim_wrapper.type = 'AmpOptimWrapper'
+    if torch.cuda.is_available() and not torch.cuda.is_bf16_supported():
+        cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+    else:
+        cfg.optim_wrapper.dtype = 'bfloat16'
+        # the range of bfloat16 needs no loss scaling
+        cfg.optim_wrapper.loss_scale = dict(enabled=False)
+
+
+def use_resume(cfg: Config, source: str) -> None:
+    """Resume from a checkpoint, a folder, or ('auto') the work directory."""
+    cfg.resume = True
+    cfg.load_from = cfg.work_dir if source == 'auto' else source
+
+
+def use_auto_scale_lr(cfg: Config) -> None:
+    """Scale the learning rate with the batch size.
+
+    Raises:
+        ValueError: If the config does not say for which batch size its
+            learning rate is meant.
+    """
+    if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
+        raise ValueError(
+            '--auto-scale-lr: the config has no '
+            'auto_scale_lr=dict(base_batch_size=...), which says for which '
+            'batch size its learning rate is meant')
+    cfg.auto_scale_lr.enable = True
+
+
+def drop_validation(cfg: Config) -> None:
+    """Train without validating."""
+    cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+
+
+def use_visualization(cfg: Config, args: argparse.Namespace) -> None:
+    """Draw predictions while testing, in the way of the config's toolbox.
+
+    Raises:
+        ValueError: If the config has no visualization hook.
+    """
+    hook = (cfg.get('default_hooks') or {}).get('visualization')
+    if hook is None:
+        raise ValueError(
+            '--show and --show-dir: the config has no '
+            'default_hooks.visualization')
+    hook.update(
+        show=args.show, wait_time=args.wait_time, interval=args.interval)
+    if cfg.default_scope == 'mmpretrain':
+        hook.update(enable=True, out_dir=args.show_dir)
+        return
+    hook.draw = True
+    if args.show_dir and cfg.default_scope == 'mmdet':
+        hook.test_out_dir = args.show_dir
+    elif args.show_dir:
+        cfg.visualizer.save_dir = args.show_dir
+
+
+def use_tta(cfg: Config) -> None:
+    """Test on augmented copies of each image and merge the predictions.
+
+    Raises:
+        ValueError: If the config does not say how; for classification,
+            averaging over horizontal flips is the default.
+    """
+    if 'tta_pipeline' not in cfg and cfg.default_scope == 'mmpretrain':
+        pipeline = copy.deepcopy(cfg.test_dataloader.dataset.pipeline)
+        flips = [dict(type='RandomFlip', prob=prob) for prob in (1., 0.)]
+        pipeline[-1] = dict(
+            type='TestTimeAug', transforms=[flips, [pipeline[-1]]])
+        cfg.tta_pipeline = pipeline
+        cfg.setdefault('tta_model', dict(type='AverageClsScoreTTA'))
+    if 'tta_pipeline' not in cfg or 'tta_model' not in cfg:
+        raise ValueError(
+            '--tta: the config has no tta_model and tta_pipeline, which say '
+            'how to augment and how to merge')
+    dataset = cfg.test_dataloader.dataset
+    while 'dataset' in dataset:
+        dataset = dataset.dataset
+    dataset.pipeline = cfg.tta_pipeline
+    cfg.model = ConfigDict(**cfg.tta_model, module=cfg.model)
+
+
+def use_output(cfg: Config, out: str) -> None:
+    """Save predictions as the config's toolbox does, as a further metric.
+
+    Detection and classification write one pickle, segmentation a folder of
+    label maps.
+    """
+    evaluators = cfg.test_evaluator
+    if not isinstance(evaluators, list):
+        evaluators = [evaluators]
+    if cfg.default_scope == 'mmseg':
+        evaluators[0]['output_dir'] = out
+    else:
+        if not out.endswith(('.pkl', '.pickle')):
+            raise ValueError(
+                f'--out {out}: predictions are saved to a .pkl file')
+        kind = ('DumpDetResults'
+                if cfg.default_scope == 'mmdet' else 'DumpResults')
+        evaluators = [*evaluators, dict(type=kind, out_file_path=out)]
+    cfg.test_evaluator = evaluators

@@ -1,0 +1,164 @@
+"""Images as users' disks hold them: read upright, or refused by name."""
+from collections.abc import Callable, Sequence
+from io import BytesIO
+from typing import Any
+
+import mmcv
+import numpy as np
+import torch
+from mmcv.transforms import LoadImageFromFile
+from mmengine import fileio
+from mmengine.logging import print_log
+from mmengine.registry import TRANSFORMS
+from PIL import Image
+
+# With on_error='skip', a loader gives up after so many failures in a row:
+# then the folder is bad, not an image.
+MAX_FAILURES = 100
+# Twice as many make Pillow itself refuse, as a decompression bomb.
+MAX_PIXELS = 89_478_485
+
+
+class ImageError(ValueError):
+    """A file that cannot be used as an image."""
+
+
+@TRANSFORMS.register_module()
+class LoadCheckedImage(LoadImageFromFile):
+    """``LoadImageFromFile`` that never returns half an image.
+
+    Decodes with Pillow, which refuses truncated files. Grey, palette, CMYK
+    and transparent images become colour images, and EXIF orientation is
+    applied. Values are uint8 (H, W, 3) in BGR order, as the toolboxes expect.
+
+    Args:
+        on_error: What to do with a file that is missing or unreadable:
+            'stop' with an error that names it, or 'skip' it with a count in
+            the log. Skipping is for training: the data set draws another
+            sample in its place.
+        max_pixels: Larger images are refused before they are decoded.
+        **kwargs: ``to_float32``, ``color_type`` and ``backend_args`` of
+            ``LoadImageFromFile``.
+
+    Raises:
+        ImageError: For an unreadable file if ``on_error`` is 'stop', and for
+            the last of 100 in a row if it is 'skip'.
+    """
+
+    def __init__(self,
+                 on_error: str = 'stop',
+                 max_pixels: int = MAX_PIXELS,
+                 **kwargs: Any) -> None:
+        if on_error not in ('stop', 'skip'):
+            raise ValueError(
+                f"on_error has to be 'stop' or 'skip', not {on_error!r}")
+        super().__init__(imdecode_backend='pillow', **kwargs)
+        self.on_error = on_error
+        self.max_pixels = max_pixels
+        self.failures: list[str] = []  # in a row
+        # shared with worker processes
+        self.skipped = torch.zeros((), dtype=torch.int64).share_memory_()
+
+    def transform(self, results: dict) -> dict | None:
+        """Read ``results['img_path']``; None if the file is skipped."""
+        try:
+            image = self.read(results['img_path'])
+        except ImageError as error:
+            if self.on_error == 'stop':
+                raise
+            self._skip(error)
+            return None
+        self.failures.clear()
+        if self.to_float32:
+            image = image.astype(np.float32)
+        results['img'] = image
+        results['img_shape'] = results['ori_shape'] = image.shape[:2]
+        return results
+
+    def read(self, path: str) -> np.ndarray:
+        """Decode one file.
+
+        Raises:
+            ImageError: Names the file and what is wrong with it.
+        """
+        try:
+            content = fileio.get(path, backend_args=self.backend_args)
+        except OSError as error:
+            raise ImageError(
+                f'image {path} cannot be opened: '
+                f'{error.strerror or error}') from None
+        if not content:
+            raise ImageError(f'image {path} is empty: 0 bytes')
+        try:
+            self._check_header(path, content)
+            return mmcv.imfrombytes(
+                content, flag=self.color_type, backend='pillow')
+        except ImageError:
+            raise
+        except Exception as error:  # decoders raise anything
+            raise ImageError(
+                f'image {path} is truncated, damaged or not an image '
+                f'({len(content)} bytes): {error}') from None
+
+    def _check_header(self, path: str, content: bytes) -> None:
+        with Image.open(BytesIO(content)) as image:
+            width, height = image.size
+            if width * height > self.max_pixels:
+                raise ImageError(
+                    f'image {path} has {width} x {height} pixels, more than '
+                    f'max_pixels={self.max_pixels}')
+            if self.color_type != 'unchanged' and image.mode[0] in 'IF':
+                raise ImageError(
+                    f'image {path} has more than 8 bits per value (mode '
+                    f'{image.mode}): convert it to 8 bits, or load it with '
+                    "color_type='unchanged'")
+
+    def _skip(self, error: ImageError) -> None:
+        self.failures.append(str(error))
+        self.skipped += 1
+        if len(self.failures) >= MAX_FAILURES:
+            raise ImageError(
+                f'{len(self.failures)} images in a row could not be read. '
+                f'The first: {self.failures[0]}')
+        print_log(f'skipped {self.skipped.item()} images so far; {error}',
+                  'current', 30)
+
+
+class NamingCollate:
+    """A collate function that says which images do not fit together.
+
+    Crops leave images that are smaller than the crop as they are; stacking
+    them fails without telling which.
+
+    Args:
+        collate: The loader's own function.
+    """
+
+    def __init__(self, collate: Callable[[Sequence], Any]) -> None:
+        self.collate = collate
+
+    def __call__(self, samples: Sequence) -> Any:
+        try:
+            return self.collate(samples)
+        except RuntimeError as error:
+            sizes = _sizes(samples)
+            if len(set(sizes.values())) < 2:
+                raise
+            listed = ', '.join(f'{path} {"x".join(map(str, size))}'
+                               for path, size in sizes.items())
+            raise ImageError(
+                f'images of one batch differ in size: {listed} (channels x '
+                'height x width). An image smaller than a crop stays as it '
+                'is: resize before cropping, or give the crop '
+                f'pad_if_needed=True ({error})') from None
+
+
+def _sizes(samples: Sequence) -> dict[str, tuple[int, ...]]:
+    """Shape of each sample's image by the name of its file."""
+    sizes = {}
+    for number, sample in enumerate(samples):
+        image = sample.get('inputs') if isinstance(sample, dict) else None
+        if isinstance(image, torch.Tensor):
+            path = getattr(sample.get('data_samples'), 'img_path', number)
+            sizes[str(path)] = tuple(image.shape)
+    return sizes

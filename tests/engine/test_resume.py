@@ -1,0 +1,160 @@
+"""Interrupted training continues as if nothing had happened."""
+from pathlib import Path
+
+import pytest
+import torch
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    """Two final checkpoints agree to the last bit, also in what they log."""
+    first, second = (torch.load(path, weights_only=True)
+                     for path in (one, other))
+    for part in ('state_dict', 'optimizer', 'param_schedulers',
+                 'random_states', 'data', 'ema_state_dict'):
+        assert_equal(first.get(part), second.get(part), part)
+    for name in ('epoch', 'iter', 'seed'):
+        assert first['meta'][name] == second['meta'][name]
+    logs = [
+        checkpoint['message_hub']['log_scalars']
+        for checkpoint in (first, second)
+    ]
+    for name in logs[0]:
+        if 'time' not in name and 'memory' not in name:
+            assert_equal(logs[0][name], logs[1][name], name)
+
+
+def assert_equal(one, other, where: str) -> None:
+    if isinstance(one, torch.Tensor):
+        assert torch.equal(one, other), where
+    elif isinstance(one, dict):
+        assert one.keys() == other.keys(), where
+        for key in one:
+            assert_equal(one[key], other[key], f'{where}.{key}')
+    elif isinstance(one, (list, tuple)):
+        assert len(one) == len(other), where
+        for number, (item, item_2) in enumerate(zip(one, other)):
+            assert_equal(item, item_2, f'{where}.{number}')
+    else:
+        assert one == other, where
+
+
+BY_ITER = [
+    'default_hooks.checkpoint.by_epoch=False',
+    'default_hooks.checkpoint.interval=2',
+    'default_hooks.checkpoint.max_keep_ckpts=2'
+]
+# gradients accumulate over 3 iterations, a checkpoint comes every 4
+ITER_LOOP = """
+train_cfg = dict(by_epoch=False, max_iters=14, val_interval=5)
+param_scheduler = dict(type='PolyLR', by_epoch=False, end=14)
+train_dataloader['sampler'] = dict(type='InfiniteSampler')
+train_dataloader.update(num_workers=1, persistent_workers=True)
+optim_wrapper['accumulative_counts'] = 3
+default_hooks['checkpoint'].update(by_epoch=False, interval=4)
+custom_hooks += [dict(type='EMAHook', momentum=0.1)]
+"""
+
+
+def kill(stage: str, iteration: int) -> str:
+    return f'custom_hooks.0.{stage}={iteration}'
+
+
+@pytest.mark.parametrize('extra, options, faults, last', [
+    pytest.param(
+        '', ['randomness.seed=3'],
+        [kill('kill_at', 8), kill('kill_in_val_after', 10)], 'epoch_3.pth',
+        id='saved-by-epoch'),
+    pytest.param(
+        '', BY_ITER, [kill('kill_at', 3), kill('kill_at', 9)], 'iter_15.pth',
+        id='saved-in-mid-epoch'),
+    pytest.param(
+        '', [*BY_ITER, 'train_dataloader.num_workers=2',
+             'train_dataloader.persistent_workers=True'],
+        [kill('kill_at', 9)], 'iter_15.pth', id='two-workers'),
+    pytest.param(
+        ITER_LOOP, ['randomness.seed=3'],
+        [kill('kill_at', 7), kill('kill_in_val_after', 9)], 'iter_14.pth',
+        id='iter-loop-ema-accumulation'),
+    pytest.param(
+        ITER_LOOP, ['train_dataloader.sampler.type=DefaultSampler'],
+        [kill('kill_at', 9)], 'iter_14.pth', id='iter-loop-finite-sampler'),
+])
+def test_killed_run_ends_as_unbroken(run_tool, config, tmp_path, extra,
+                                     options, faults, last):
+    with config.open('a') as file:
+        file.write(extra)
+    whole, broken = tmp_path / 'whole', tmp_path / 'broken'
+    code, log = run_tool('train.py', config, '--work-dir', whole,
+                         '--cfg-options', *options)
+    assert code == 0, log
+    resume = []
+    for fault in faults:
+        code, log = run_tool('train.py', config, '--work-dir', broken,
+                             *resume, '--cfg-options', *options, fault)
+        assert code == -9, log
+        resume = ['--resume']
+    code, log = run_tool('train.py', config, '--work-dir', broken, '--resume',
+                         '--cfg-options', *options)
+    assert code == 0, log
+    assert_same_run(whole / last, broken / last)
+
+
+def test_damaged_newest_checkpoint_is_passed_over(run_tool, config, tmp_path):
+    whole, work = tmp_path / 'whole', tmp_path / 'work'
+    run_tool('train.py', config, '--work-dir', whole)
+    run_tool('train.py', config, '--work-dir', work, '--cfg-options',
+             'train_cfg.max_epochs=2', 'param_scheduler.end=3')
+    newest = work / 'epoch_2.pth'
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 1  # torch.load does not notice this
+    newest.write_bytes(content)
+    (work / 'epoch_9.pth.unfinished').write_bytes(b'half')
+    code, log = run_tool('train.py', config, '--work-dir', work, '--resume')
+    assert code == 0, log
+    assert 'epoch_2.pth is damaged' in log
+    assert 'resumed epoch: 1' in log
+    assert_same_run(whole / 'epoch_3.pth', work / 'epoch_3.pth')
+    assert not list(work.glob('*.unfinished'))
+
+
+def test_what_cannot_be_resumed(run_tool, config, tmp_path):
+    empty = tmp_path / 'empty'
+    empty.mkdir()
+    code, log = run_tool('train.py', config, '--resume', empty)
+    assert code == 1
+    assert f'there is no checkpoint in {empty}' in log
+
+    work = tmp_path / 'work'
+    code, log = run_tool('train.py', config, '--work-dir', work, '--resume')
+    assert code == 1
+    assert 'there is no checkpoint' in log
+
+    (empty / 'epoch_1.pth').write_bytes(b'PK\x03\x04' + bytes(50))
+    code, log = run_tool('train.py', config, '--resume', empty)
+    assert code == 1
+    assert 'no usable checkpoint' in log and 'epoch_1.pth' in log
+
+    weights = tmp_path / 'weights.pth'
+    torch.save(dict(state_dict={'backbone.x': torch.zeros(2)}), weights)
+    code, log = run_tool('train.py', config, '--resume', weights)
+    assert code == 1
+    assert f'cannot resume from {weights}: it holds weights but no' in log
+    assert f'load_from={weights}' in log
+
+
+def test_a_training_checkpoint_starts_a_new_training(run_tool, config,
+                                                     tmp_path):
+    """``resume=True`` in a config is fine in a new folder, as is load_from."""
+    first = tmp_path / 'first'
+    code, log = run_tool('train.py', config, '--work-dir', first,
+                         '--cfg-options', 'resume=True',
+                         'train_cfg.max_epochs=1')
+    assert code == 0, log
+    assert 'training starts from scratch' in log
+    source = first / 'epoch_1.pth'
+    code, log = run_tool('train.py', config, '--work-dir', tmp_path / 'second',
+                         '--cfg-options', f'load_from={source}',
+                         'train_cfg.max_epochs=1')
+    assert code == 0, log
+    assert f'weights from {source}: 100.0% of the backbone loaded' in log
+    assert 'Epoch(train) [1][2/5]' in log
