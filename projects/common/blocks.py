@@ -3,14 +3,18 @@
 Shapes: B batch, N tokens or cells, C channels, X the spatial dimensions.
 """
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from mmcv.cnn.bricks import DropPath
 from torch import Tensor, nn
 
+from .attention import Attention
+from .biased_attention import Bias
+from .gelu_linear import gelu_linear
 from .grid import Grid
+from .windows import Windows
 
 CONV = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 
@@ -30,36 +34,7 @@ class Mlp(nn.Module):
 
     def forward(self, x_BNC: Tensor) -> Tensor:
         """Map (..., C) to (..., C)."""
-        return self.fc2(F.gelu(self.fc1(x_BNC)))
-
-
-class Attention(nn.Module):
-    """Multi-head self-attention on scaled dot products.
-
-    Args:
-        channels: Width C, a multiple of ``num_heads``.
-        num_heads: Number of heads.
-
-    Raises:
-        ValueError: If ``channels`` is not a multiple of ``num_heads``.
-    """
-
-    def __init__(self, channels: int, num_heads: int) -> None:
-        super().__init__()
-        if channels % num_heads:
-            raise ValueError(f'{channels} channels cannot be split over '
-                             f'{num_heads} attention heads')
-        self.num_heads = num_heads
-        self.qkv = nn.Linear(channels, 3 * channels)
-        self.proj = nn.Linear(channels, channels)
-
-    def forward(self, x_BNC: Tensor) -> Tensor:
-        """Map (B, N, C) to (B, N, C)."""
-        batch, length, channels = x_BNC.shape
-        qkv = self.qkv(x_BNC).view(batch, length, 3, self.num_heads, -1)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4)
-        x = F.scaled_dot_product_attention(q, k, v)
-        return self.proj(x.transpose(1, 2).reshape(batch, length, channels))
+        return gelu_linear(self.fc1(x_BNC), self.fc2.weight, self.fc2.bias)
 
 
 class TransformerBlock(nn.Module):
@@ -71,6 +46,9 @@ class TransformerBlock(nn.Module):
         mlp_ratio: Hidden width of the MLP over ``channels``.
         drop_path: Probability of skipping a branch, per sample.
         eps: Epsilon of both LayerNorms.
+        layer_scale: Initial value of a factor on each channel of both
+            branches (CaiT, arXiv:2103.17239); None for no factors.
+        attention: Makes the attention from width and number of heads.
     """
 
     def __init__(self,
@@ -78,18 +56,47 @@ class TransformerBlock(nn.Module):
                  num_heads: int,
                  mlp_ratio: float = 4.,
                  drop_path: float = 0.,
-                 eps: float = 1e-6) -> None:
+                 eps: float = 1e-6,
+                 layer_scale: float | None = None,
+                 attention: Callable[[int, int], Attention] = Attention
+                 ) -> None:
         super().__init__()
         self.ln1 = nn.LayerNorm(channels, eps)
-        self.attn = Attention(channels, num_heads)
+        self.attn = attention(channels, num_heads)
         self.ln2 = nn.LayerNorm(channels, eps)
         self.ffn = Mlp(channels, mlp_ratio)
         self.drop_path = DropPath(drop_path)
+        for name in ('gamma1', 'gamma2'):
+            factor_C = None if layer_scale is None else nn.Parameter(
+                torch.full((channels, ), layer_scale))
+            self.register_parameter(name, factor_C)
 
-    def forward(self, x_BNC: Tensor) -> Tensor:
-        """Map (B, N, C) to (B, N, C)."""
-        x_BNC = x_BNC + self.drop_path(self.attn(self.ln1(x_BNC)))
-        return x_BNC + self.drop_path(self.ffn(self.ln2(x_BNC)))
+    def forward(self,
+                x_BNC: Tensor,
+                windows: Windows | None = None,
+                bias: Bias | None = None) -> Tensor:
+        """Map (B, N, C) to (B, N, C).
+
+        Args:
+            x_BNC: Tokens: all those of a grid, or any.
+            windows: Where they attend to each other; without, everywhere.
+            bias: Relative positions shared with other blocks.
+        """
+        h_BNC = self.ln1(x_BNC)
+        if windows is None:
+            h_BNC = self.attn(h_BNC)
+        else:
+            inside_BN = windows.inside(h_BNC)
+            h_BNC = self.attn(
+                windows.split(h_BNC), windows.size, bias, inside_BN)
+            h_BNC = windows.merge(h_BNC)
+        x_BNC = x_BNC + self.drop_path(_scale(h_BNC, self.gamma1))
+        h_BNC = self.ffn(self.ln2(x_BNC))
+        return x_BNC + self.drop_path(_scale(h_BNC, self.gamma2))
+
+
+def _scale(x_BNC: Tensor, factor_C: Tensor | None) -> Tensor:
+    return x_BNC if factor_C is None else x_BNC * factor_C
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,10 @@ from torch import Tensor
 from .checkpoint import state_dict_of
 
 # modules with RULES, recognise(state_dict) and convert(state_dict, ...)
-CONVERTERS = {'convmae': 'projects.convmae.convert'}
+CONVERTERS = {
+    'convmae': 'projects.convmae.convert',
+    'mimdet': 'projects.mimdet.convert',
+}
 
 
 def converters() -> dict[str, ModuleType]:

@@ -21,8 +21,8 @@ class ClampedResizedCrop(RandomResizedCrop):
         """Row and column offset, height and width of a crop of ``img``."""
         height, width = img.shape[:2]
         area = height * width * np.random.uniform(*self.crop_ratio_range)
-        ratio = math.exp(
-            np.random.uniform(*map(math.log, self.aspect_ratio_range)))
+        narrow, wide = self.aspect_ratio_range
+        ratio = math.exp(np.random.uniform(math.log(narrow), math.log(wide)))
         crop_w = min(max(round(math.sqrt(area * ratio)), 1), width)
         crop_h = min(max(round(math.sqrt(area / ratio)), 1), height)
         return (np.random.randint(height - crop_h + 1),

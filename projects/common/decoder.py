@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from .blocks import TransformerBlock
 from .grid import Grid
 from .masking import TokenMask
-from .pos_embed import (resample_on_load, resample_pos_embed,
-                        sincos_pos_embed)
+from .pos_embed import resample_on_load, resample_pos_embed, sincos_pos_embed
 
 
 class MaskedDecoder(BaseModule):

@@ -12,7 +12,7 @@ from mmengine.dist import all_gather
 from mmengine.evaluator import Evaluator
 from mmengine.model import is_model_wrapper
 from mmengine.registry import LOOPS
-from mmengine.runner import Runner, TestLoop, ValLoop
+from mmengine.runner import BaseLoop, Runner, TestLoop, ValLoop
 from mmengine.runner.amp import autocast
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
@@ -84,7 +84,7 @@ def feature_vectors(model: nn.Module, inputs: Tensor) -> Tensor:
     return F.normalize(feat.float(), dim=1)
 
 
-class _KNNLoop:
+class _KNNLoop(BaseLoop):
     """What both loops share; comes before mmengine's loop in the bases.
 
     Every process holds the whole bank in host memory (3.9 GB for ImageNet at
@@ -113,9 +113,12 @@ class _KNNLoop:
                 runner.cfg.get('train_dataloader'), dataloader)
         super().__init__(runner, dataloader, evaluator, fp16)
         # in order and padded to equal parts, so that _gather can undo it
-        sampler = dict(type='DefaultSampler', shuffle=False)
+        bank_dataloader = dict(
+            bank_dataloader,
+            sampler=dict(type='DefaultSampler', shuffle=False),
+            drop_last=False)
         self.bank_dataloader = runner.build_dataloader(
-            {**bank_dataloader, 'sampler': sampler, 'drop_last': False},
+            bank_dataloader,
             seed=runner.seed,
             diff_rank_seed=runner._randomness_cfg.get('diff_rank_seed', False))
         self._check_bank()
@@ -132,11 +135,9 @@ class _KNNLoop:
                 'the bank is the training set under the pipeline of the '
                 'tested set, but one of the two is missing or has no pipeline')
         bank = copy.deepcopy(dict(tested))
-        bank['dataset'] = {
-            **copy.deepcopy(dict(train['dataset'])),
-            'pipeline': bank['dataset']['pipeline'],
-            'test_mode': True
-        }
+        pipeline = bank['dataset']['pipeline']
+        bank['dataset'] = copy.deepcopy(dict(train['dataset']))
+        bank['dataset'].update(pipeline=pipeline, test_mode=True)
         return bank
 
     def _check_bank(self) -> None:
@@ -153,8 +154,9 @@ class _KNNLoop:
                     f'{field}: kNN needs labels, and the data set has none '
                     '(with_label=False, or no class folders). Give a data '
                     'set with labels, or leave the check out')
-        ours, theirs = (getattr(dataset, 'metainfo', {}).get('classes')
-                        for dataset in (bank, tested))
+        ours, theirs = (
+            getattr(dataset, 'metainfo', {}).get('classes')
+            for dataset in (bank, tested))
         if ours and theirs and tuple(ours) != tuple(theirs):
             raise ValueError(
                 f'the bank has {len(ours)} classes ({ours[0]}, ...), the '

@@ -18,9 +18,9 @@ class ReferenceLARS(Optimizer):
         m = momentum * m + g
         w = w - lr * m
 
-    Biases and other 1-D tensors get plain momentum, without decay. mmpretrain's
-    ``LARS`` differs: it puts the learning rate into the momentum buffer,
-    which matters when the rate changes, and scales 1-D tensors too.
+    Biases and other 1-D tensors get plain momentum, without decay.
+    mmpretrain's ``LARS`` differs: it puts the learning rate into the momentum
+    buffer, which matters when the rate changes, and scales 1-D tensors too.
 
     Args:
         params: Parameters or parameter groups.

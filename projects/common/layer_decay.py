@@ -2,7 +2,8 @@
 from functools import partial
 
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
-from mmpretrain.engine.optimizers import LearningRateDecayOptimWrapperConstructor
+from mmpretrain.engine.optimizers import \
+    LearningRateDecayOptimWrapperConstructor
 from torch import nn
 
 

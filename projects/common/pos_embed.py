@@ -91,7 +91,10 @@ def square_grid(name: str, length: int) -> Grid:
     return side, side
 
 
-def resample_on_load(module: nn.Module, name: str, grid: Grid) -> None:
+def resample_on_load(module: nn.Module,
+                     name: str,
+                     grid: Grid,
+                     num_extra: int = 0) -> None:
     """Let ``module`` accept a checkpoint whose 2-D embedding has another size.
 
     Registers a hook that runs before the state dict is loaded. The resized
@@ -99,8 +102,10 @@ def resample_on_load(module: nn.Module, name: str, grid: Grid) -> None:
 
     Args:
         module: Owner of the parameter.
-        name: Name of the (1, L, C) parameter in ``module``.
+        name: Name of the (1, E + L, C) parameter in ``module``.
         grid: (H, W) that the module stores.
+        num_extra: Number E of rows before the grid's, such as that of a
+            class token, which are kept as they are.
     """
 
     def hook(_module, state_dict, prefix, *_args) -> None:
@@ -109,8 +114,10 @@ def resample_on_load(module: nn.Module, name: str, grid: Grid) -> None:
         if (pos is None or pos.ndim != 3 or pos.shape == target.shape
                 or pos.shape[2] != target.shape[2]):
             return
+        extra, pos = pos[:, :num_extra], pos[:, num_extra:]
         source = square_grid(prefix + name, pos.shape[1])
-        state_dict[prefix + name] = resample_pos_embed(pos, source, grid)
+        state_dict[prefix + name] = torch.cat(
+            [extra, resample_pos_embed(pos, source, grid)], dim=1)
 
     module.register_load_state_dict_pre_hook(hook)
     resampled = getattr(module, 'resampled_on_load', ())

@@ -33,8 +33,8 @@ class TokenPooling(BaseModule):
         if mode not in ('mean', 'first'):
             raise ValueError(f"mode is {mode!r}; choose 'mean' or 'first'")
         self.mode = mode
-        self.norm = nn.LayerNorm(channels, eps=1e-6)
-        self.norm.requires_grad_(not frozen)
+        self.fc_norm = nn.LayerNorm(channels, eps=1e-6)
+        self.fc_norm.requires_grad_(not frozen)
         self.bn = nn.BatchNorm1d(channels, eps=1e-6, affine=False) \
             if batch_norm else None
 
@@ -42,5 +42,5 @@ class TokenPooling(BaseModule):
         """Feature vectors, a tuple with one (N, C), of the last map."""
         x_NLC = feats[-1].flatten(2).transpose(1, 2)
         x_NC = x_NLC.mean(dim=1) if self.mode == 'mean' else x_NLC[:, 0]
-        x_NC = self.norm(x_NC)
+        x_NC = self.fc_norm(x_NC)
         return (x_NC if self.bn is None else self.bn(x_NC), )

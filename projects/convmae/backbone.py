@@ -9,12 +9,18 @@ tokens, P finer cells of a token in nested order, C channels.
 import difflib
 import math
 import re
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 import torch.nn.functional as F
+from mmcv.cnn import build_norm_layer
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
+from projects.common.attention import (Attention, AxisAttention,
+                                       TableAttention)
+from projects.common.biased_attention import Bias
 from projects.common.blocks import (CONV, CellLayout, ConvBlock,
                                     TransformerBlock)
 from projects.common.checkpoint import PretrainedModule
@@ -22,6 +28,17 @@ from projects.common.grid import Grid, block_linear, nest
 from projects.common.masking import TokenMask
 from projects.common.pos_embed import (resample_on_load, resample_pos_embed,
                                        sincos_pos_embed)
+from projects.common.rel_pos import SharedTable
+from projects.common.windows import Windows
+
+# Relative positions and the attention that owns them; that of None and
+# 'shared' has none of its own.
+REL_POS = {
+    None: Attention,
+    'shared': Attention,
+    'per_block': TableAttention,
+    'decomposed': AxisAttention,
+}
 
 # Table 7 of the paper; 'tiny' is ours, for tests and demonstrations.
 ARCHS = {
@@ -96,6 +113,27 @@ class Stage(nn.Module):
         self.blocks = nn.ModuleList(blocks)
 
 
+class ConvDown(nn.Module):
+    """Stride 16 to stride 32 in the released segmentor.
+
+    A 3x3 convolution without padding, a norm, GELU; a side of n cells
+    becomes (n - 1) // 2.
+
+    Args:
+        channels: Channels of both maps.
+        norm_cfg: Norm layer, as mmcv builds it.
+    """
+
+    def __init__(self, channels: int, norm_cfg: dict) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, stride=2)
+        self.bn = build_norm_layer(norm_cfg, channels)[1]
+
+    def forward(self, x_NCHW: Tensor) -> Tensor:
+        """Map of half the size."""
+        return F.gelu(self.bn(self.conv(x_NCHW)))
+
+
 @MODELS.register_module()
 class ConvViT(PretrainedModule):
     """Hybrid convolution-transformer backbone.
@@ -115,14 +153,33 @@ class ConvViT(PretrainedModule):
         conv_eps: LayerNorm epsilon of the convolution blocks.
         attn_eps: LayerNorm epsilon of the transformer blocks.
         pos_trainable: Train the position embedding; it starts at sin-cos.
+        window_size: Side in tokens of the windows in which transformer
+            blocks attend; 0 for global attention everywhere. The grid is
+            filled up with zeros to whole windows, as in ViTDet.
+        shift_windows: Shift every other windowed block by half a window, the
+            paper's section 2.3; the released detectors do not.
+        global_blocks: Transformer blocks that attend globally all the same.
+        rel_pos: Relative positions in the scores: None, 'shared' (one table
+            for all windowed and one for all global blocks, Swin's),
+            'per_block' (a table for each block, BEiT's) or 'decomposed'
+            (rows and columns for each block, ViTDet's).
+        rel_pos_size: Image size in pixels whose grid the relative positions
+            of global blocks are stored for; ``img_size`` by default. On
+            others they are resampled, as ``img_size`` describes.
+        layer_scale: Initial factor on the branches of the transformer
+            blocks; None for no factors.
         out_indices: Feature maps that ``forward`` returns: 0, 1, 2 are the
-            stages (strides 4, 8, 16), 3 is stage 3 max-pooled to stride 32.
+            stages (strides 4, 8, 16), 3 is made of stage 3 by ``down4``.
+        down4: How stage 3 becomes the map of stride 32: 'maxpool' (2x2) or
+            'conv' (:class:`ConvDown`).
+        norm_cfg: Norm of that convolution.
         frozen_stages: Freeze the first so many stages; 3 freezes the whole
             backbone; 0 freezes nothing.
         init_cfg: ``dict(type='Pretrained', checkpoint=..., prefix=...)``.
 
     Raises:
-        ValueError: If ``arch`` is unknown or a size is no multiple of 16.
+        ValueError: If a name is unknown, a size is no multiple of 16, or
+            ``global_blocks`` are not among the blocks.
     """
 
     STRIDES: tuple[Grid, ...] = ((4, 4), (2, 2), (2, 2))
@@ -138,7 +195,15 @@ class ConvViT(PretrainedModule):
                  conv_eps: float = 1e-5,
                  attn_eps: float = 1e-6,
                  pos_trainable: bool = True,
+                 window_size: int = 0,
+                 shift_windows: bool = False,
+                 global_blocks: tuple[int, ...] = (),
+                 rel_pos: str | None = None,
+                 rel_pos_size: int | Grid | None = None,
+                 layer_scale: float | None = None,
                  out_indices: tuple[int, ...] = (2, ),
+                 down4: str = 'maxpool',
+                 norm_cfg: dict = dict(type='SyncBN'),
                  frozen_stages: int = 0,
                  init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
@@ -149,9 +214,9 @@ class ConvViT(PretrainedModule):
         self.out_indices = tuple(out_indices)
         self.frozen_stages = frozen_stages
         dims = len(self.STRIDES[0])
-        if isinstance(img_size, int):
-            img_size = (img_size, ) * dims
-        self.grid = self._grid_of(tuple(img_size), 'img_size')
+        self.grid = self._stored_grid(img_size, 'img_size')
+        self._set_attention(window_size, shift_windows, global_blocks,
+                            rel_pos, rel_pos_size or img_size)
 
         rates = iter(np.linspace(0, drop_path_rate, sum(self.depths)).tolist())
         stages = []
@@ -168,8 +233,9 @@ class ConvViT(PretrainedModule):
             else:
                 blocks = [
                     TransformerBlock(channels, arch['num_heads'], ratio,
-                                     next(rates), attn_eps)
-                    for _ in range(self.depths[index])
+                                     next(rates), attn_eps, layer_scale,
+                                     self._attention(block))
+                    for block in range(self.depths[index])
                 ]
                 stages.append(
                     Stage(embed, blocks, nn.Linear(channels, channels)))
@@ -179,7 +245,72 @@ class ConvViT(PretrainedModule):
             sincos_pos_embed(self.channels[-1], self.grid),
             requires_grad=pos_trainable)
         resample_on_load(self, 'pos_embed', self.grid)
+        if rel_pos == 'shared':
+            self._share_tables(arch['num_heads'])
+        if 3 in self.out_indices:
+            self.down4 = self._make_down4(down4, norm_cfg)
         self._freeze()
+
+    def _set_attention(self, window_size: int, shift_windows: bool,
+                       global_blocks: tuple[int, ...], rel_pos: str | None,
+                       rel_pos_size: int | Grid) -> None:
+        """Check where the transformer blocks attend, and remember it."""
+        depth = self.depths[-1]
+        unknown = [block for block in global_blocks
+                   if not 0 <= block < depth]  # yapf: disable
+        if unknown:
+            raise ValueError(
+                f'global_blocks names {unknown}; stage 3 has the blocks 0 to '
+                f'{depth - 1}')
+        if window_size < 0:
+            raise ValueError(f'window_size is {window_size}; it is a side in '
+                             'tokens, or 0 for no windows')
+        if not window_size and (global_blocks or shift_windows):
+            raise ValueError('global_blocks and shift_windows tell windowed '
+                             'blocks apart; they need a window_size')
+        if rel_pos not in REL_POS:
+            raise ValueError(f'rel_pos is {rel_pos!r}; choose from '
+                             f'{list(REL_POS)}')
+        if (window_size or rel_pos) and len(self.grid) != 2:
+            raise ValueError('window_size and rel_pos are for images; '
+                             f'{type(self).__name__} has {len(self.grid)} '
+                             'dimensions')
+        self.window = (window_size, window_size)
+        self.windowed = [
+            index for index in range(depth)
+            if window_size and index not in global_blocks
+        ]
+        self.shifted = self.windowed[1::2] if shift_windows else []
+        self.rel_pos = rel_pos
+        self.rel_pos_grid = self._stored_grid(rel_pos_size, 'rel_pos_size')
+
+    def _attention(self, block: int) -> Callable[[int, int], Attention]:
+        """What makes the attention of a transformer block."""
+        if self.rel_pos in (None, 'shared'):
+            return Attention
+        span = self.window if block in self.windowed else self.rel_pos_grid
+        return partial(REL_POS[self.rel_pos], span=span)
+
+    def _share_tables(self, num_heads: int) -> None:
+        """Tables for the kinds of blocks that there are."""
+        if self.windowed:
+            self.window_rel_pos = SharedTable(self.window, num_heads)
+        if len(self.windowed) < self.depths[-1]:
+            self.global_rel_pos = SharedTable(self.rel_pos_grid, num_heads)
+
+    def _make_down4(self, kind: str, norm_cfg: dict) -> nn.Module:
+        """Stride 16 to stride 32."""
+        if kind == 'maxpool':
+            return nn.MaxPool2d(2)
+        if kind == 'conv':
+            return ConvDown(self.channels[-1], norm_cfg)
+        raise ValueError(f"down4 is {kind!r}; choose 'maxpool' or 'conv'")
+
+    def _stored_grid(self, size: int | Grid, name: str) -> Grid:
+        """Token grid of an image size in the configuration."""
+        if isinstance(size, int):
+            size = (size, ) * len(self.STRIDES[0])
+        return self._grid_of(tuple(size), name)
 
     def _grid_of(self, size: Grid, name: str) -> Grid:
         """Token grid of an image size."""
@@ -212,17 +343,23 @@ class ConvViT(PretrainedModule):
         stem = last.patch_embed.projection.weight
         nn.init.xavier_uniform_(stem.view(len(stem), -1))
 
+    def _frozen(self) -> list[nn.Module]:
+        """Modules that do not learn."""
+        if self.frozen_stages == len(self.stages):
+            return list(self.children())
+        return list(self.stages[:self.frozen_stages])
+
     def _freeze(self) -> None:
-        for stage in self.stages[:self.frozen_stages]:
-            stage.requires_grad_(False)
+        for module in self._frozen():
+            module.requires_grad_(False)
         if self.frozen_stages == len(self.stages):
             self.pos_embed.requires_grad_(False)
 
     def train(self, mode: bool = True) -> 'ConvViT':
         """Switch to training mode; frozen stages stay in evaluation mode."""
         super().train(mode)
-        for stage in self.stages[:self.frozen_stages]:
-            stage.eval()
+        for module in self._frozen():
+            module.eval()
         return self
 
     def _tokens(self, x_BLPC: Tensor, grid: Grid) -> Tensor:
@@ -280,12 +417,35 @@ class ConvViT(PretrainedModule):
         grid = self.token_grid(x_NCX)
         maps = self.embed(x_NCX)
         x_NLC = self._tokens(nest(maps[-1], [self.STRIDES[-1]]), grid)
-        for block in self.stages[-1].blocks:
-            x_NLC = block(x_NLC)
+        for block, windows, bias in self._attending_blocks(grid):
+            x_NLC = block(x_NLC, windows, bias)
         maps.append(x_NLC.transpose(1, 2).unflatten(2, grid))
         if 3 in self.out_indices:
-            maps.append(F.max_pool2d(maps[-1], 2))
+            maps.append(self.down4(maps[-1]))
         return tuple(maps[index] for index in self.out_indices)
+
+    def _attending_blocks(
+        self, grid: Grid
+    ) -> Iterator[tuple[TransformerBlock, Windows | None, Bias | None]]:
+        """Transformer blocks, where each attends, and shared positions."""
+        blocks = self.stages[-1].blocks
+        if not self.windowed and self.rel_pos is None:
+            yield from ((block, None, None) for block in blocks)
+            return
+        tables = {}  # made once for all blocks
+        if self.rel_pos == 'shared':
+            for size, table in ((self.window, 'window_rel_pos'),
+                                (grid, 'global_rel_pos')):
+                if hasattr(self, table):
+                    tables[table] = getattr(self, table)(size)
+        for index, block in enumerate(blocks):
+            if index in self.windowed:
+                shift = self.window[0] // 2 if index in self.shifted else 0
+                windows = Windows(grid, self.window, shift)
+                yield block, windows, tables.get('window_rel_pos')
+            else:
+                windows = Windows(grid, grid)
+                yield block, windows, tables.get('global_rel_pos')
 
     def encode(self, x_NCX: Tensor,
                mask: TokenMask) -> tuple[Tensor, list[Tensor]]:
@@ -305,8 +465,13 @@ class ConvViT(PretrainedModule):
             stage the features (B, K, P, C) of the same tokens' cells.
 
         Raises:
-            ValueError: If the mask is on a grid that is neither.
+            ValueError: If the mask is on a grid that is neither, or the
+                blocks attend in windows or by relative positions.
         """
+        if self.windowed or self.rel_pos:
+            raise ValueError(
+                'masked encoding has neither windows nor relative positions: '
+                'leave window_size and rel_pos out when pretraining')
         grid = self.token_grid(x_NCX)
         if mask.grid == self._stage_grid(grid, 0):
             tokens, cells = self._encode_all_tokens(x_NCX, mask, grid)
@@ -370,11 +535,14 @@ class ConvViT(PretrainedModule):
         """Depth of a parameter for layer-wise decay, and the number of depths.
 
         Stems, position embedding and both convolution stages are depth 0,
-        transformer block i is depth i + 1, everything outside is last.
+        transformer block i with all that it owns is depth i + 1. Everything
+        outside is last, and so are tables of relative positions that blocks
+        share, as in BEiT, and the convolution of the stride-32 map.
         """
         num_depths = self.depths[-1] + 2
-        if not param_name.startswith(prefix):
+        name = param_name.removeprefix(prefix)
+        last = ('window_rel_pos.', 'global_rel_pos.', 'down4.')
+        if not param_name.startswith(prefix) or name.startswith(last):
             return num_depths - 1, num_depths
-        name = param_name[len(prefix):]
         block = re.match(r'stages\.2\.blocks\.(\d+)\.', name)
         return (int(block[1]) + 1 if block else 0), num_depths

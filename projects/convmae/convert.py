@@ -1,13 +1,18 @@
 """Official ConvMAE checkpoints to our names and back.
 
 Layouts: Alpha-VL/ConvMAE at 4c97b4c, pretraining, fine-tuned classifier and
-linear probe (key ``model`` of the released files).
+linear probe (key ``model`` of the released files), and segmentor of
+mmsegmentation 0.x (key ``state_dict``); its detector and that of
+OpenGVLab/Official-ConvMAE-Det at cd634d3c, of detectron2 (key ``model``).
 """
 from collections.abc import Mapping
+from dataclasses import replace
 
 from torch import Tensor
 
 from projects.common.checkpoint import Rename, rename
+from projects.common.detectron2 import (fpn_rules, mask_rcnn_rules,
+                                        simple_pyramid_rules)
 
 
 def _pointwise_to_linear(tensor: Tensor) -> Tensor:
@@ -62,6 +67,15 @@ ENCODER = [
     *_transformer('blocks3', 'backbone.stages.2.blocks'),
 ]
 
+
+def _below(prefix: str, rows: list[Rename]) -> list[Rename]:
+    """``rows`` for files in which the encoder is a part of the model."""
+    return [replace(row, source=prefix + row.source) for row in rows]
+
+
+# Made anew by our code; the files of detectors and segmentors have them.
+REBUILT = ('*.relative_position_index', )
+
 RULES = {
     'pretrain': [
         *ENCODER,
@@ -77,20 +91,46 @@ RULES = {
     ],
     'finetune': [
         *ENCODER,
-        Rename('fc_norm.*', 'neck.norm.*'),
+        Rename('fc_norm.*', 'neck.fc_norm.*'),
         Rename('head.*', 'head.fc.*'),
     ],
     # the classifier without global pooling: norm, then the first token
     'finetune-first-token': [
         *ENCODER,
-        Rename('norm.*', 'neck.norm.*'),
+        Rename('norm.*', 'neck.fc_norm.*'),
         Rename('head.*', 'head.fc.*'),
     ],
     'linear': [
         *ENCODER,
-        Rename('fc_norm.*', 'neck.norm.*'),
+        Rename('fc_norm.*', 'neck.fc_norm.*'),
         Rename('head.0.*', 'neck.bn.*'),
         Rename('head.1.*', 'head.fc.*'),
+    ],
+    'det-fpn': [
+        *_below('backbone.bottom_up.', ENCODER),
+        Rename('backbone.bottom_up.windowed_rel_pos_bias.*',
+               'backbone.window_rel_pos.*'),
+        Rename('backbone.bottom_up.global_rel_pos_bias.*',
+               'backbone.global_rel_pos.*'),
+        *fpn_rules(),
+        *mask_rcnn_rules('bn'),
+    ],
+    'det-sfp': [
+        *_below('backbone.net.', ENCODER),
+        *simple_pyramid_rules(),
+        *mask_rcnn_rules('ln'),
+    ],
+    # mmsegmentation's heads kept their names from 0.x to 1.x
+    'seg': [
+        *_below('backbone.', ENCODER),
+        Rename('backbone.blocks3.*.gamma_1',
+               'backbone.stages.2.blocks.*.gamma1'),
+        Rename('backbone.blocks3.*.gamma_2',
+               'backbone.stages.2.blocks.*.gamma2'),
+        Rename('backbone.fpn.0.*', 'backbone.down4.conv.*'),
+        Rename('backbone.fpn.1.*', 'backbone.down4.bn.*'),
+        Rename('decode_head.**', 'decode_head.**'),
+        Rename('auxiliary_head.**', 'auxiliary_head.**'),
     ],
 }
 
@@ -107,6 +147,10 @@ def recognise(state_dict: Mapping[str, Tensor]) -> str:
             'the checkpoint has a cls_token: it is not ConvMAE but perhaps '
             'its second version (MR-MCMAE), whose architecture differs and '
             'is not supported, or a plain ViT')
+    for prefix, kind in (('backbone.bottom_up.', 'det-fpn'),
+                         ('backbone.net.', 'det-sfp'), ('backbone.', 'seg')):
+        if f'{prefix}patch_embed4.weight' in state_dict:
+            return kind
     if 'patch_embed4.weight' not in state_dict:
         raise ValueError(
             'not an official ConvMAE checkpoint: patch_embed4.weight is '
@@ -140,4 +184,4 @@ def convert(state_dict: Mapping[str, Tensor],
         kind = recognise(state_dict)
     if kind not in RULES:
         raise ValueError(f'kind is {kind!r}; choose from {list(RULES)}')
-    return rename(dict(state_dict), RULES[kind], backward)
+    return rename(dict(state_dict), RULES[kind], backward, REBUILT)

@@ -12,7 +12,7 @@ from PIL import Image
 
 ROOT = Path(__file__).parents[2]
 
-CONFIG = '''
+CONFIG = """
 custom_imports = dict(imports=['projects.convmae', 'kill_hook'],
                       allow_failed_imports=False)
 default_scope = 'mmpretrain'
@@ -23,7 +23,8 @@ model = dict(
         to_rgb=True),
     masking=dict(type='RandomTokenMasking', ratio=0.75),
     backbone=dict(
-        type='ConvViT', img_size=32, pos_trainable=False, drop_path_rate={drop_path},
+        type='ConvViT', img_size=32, pos_trainable=False,
+        drop_path_rate={drop_path},
         arch=dict(channels=(8, 16, 32), depths=(1, 1, 2),
                   mlp_ratios=(2, 2, 2), num_heads=4)),
     neck=dict(
@@ -54,8 +55,8 @@ default_hooks = dict(
                     max_keep_ckpts=2))
 custom_hooks = [dict(type='KillHook')]
 randomness = dict(seed=3)
-'''
-KILL_HOOK = '''
+"""
+KILL_HOOK = """
 import os
 import signal
 from mmengine.hooks import Hook
@@ -64,12 +65,12 @@ from mmengine.registry import HOOKS
 
 @HOOKS.register_module()
 class KillHook(Hook):
-    """SIGKILL in the middle of the step that KILL_AT names."""
+    # SIGKILL in the middle of the step that KILL_AT names
 
     def before_train_iter(self, runner, batch_idx, data_batch=None):
         if runner.iter == int(os.environ.get('KILL_AT', -1)):
             os.kill(os.getpid(), signal.SIGKILL)
-'''
+"""
 
 
 @pytest.fixture

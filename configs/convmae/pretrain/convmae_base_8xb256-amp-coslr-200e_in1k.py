@@ -1,0 +1,12 @@
+"""ConvMAE-Base, 200 epochs, ImageNet-1k.
+
+Paper    arXiv:2205.03892, Table 6
+Run      bash tools/dist_train.sh configs/convmae/pretrain/<this file> 8
+Expect   84.4 top-1 fine-tuned
+         (reported by the paper, not rerun here)
+Differs  as its parent
+"""
+_base_ = './convmae_base_8xb256-amp-coslr-1600e_in1k.py'
+
+_base_.param_scheduler[1].end = 200
+train_cfg = dict(max_epochs=200)

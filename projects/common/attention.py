@@ -1,0 +1,98 @@
+"""Multi-head self-attention, plain and with relative positions.
+
+Shapes: B samples (each window is one), N tokens, C channels, M heads, D
+channels of a head.
+"""
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .biased_attention import Bias, biased_attention
+from .grid import Grid
+from .rel_pos import TABLE, add_axes, add_table, axis_bias, table_bias
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention on scaled dot products.
+
+    Args:
+        channels: Width C, a multiple of ``num_heads``.
+        num_heads: Number of heads.
+
+    Raises:
+        ValueError: If ``channels`` is not a multiple of ``num_heads``.
+    """
+
+    def __init__(self, channels: int, num_heads: int) -> None:
+        super().__init__()
+        if channels % num_heads:
+            raise ValueError(f'{channels} channels cannot be split over '
+                             f'{num_heads} attention heads')
+        self.num_heads = num_heads
+        self.qkv = nn.Linear(channels, 3 * channels)
+        self.proj = nn.Linear(channels, channels)
+
+    def forward(self,
+                x_BNC: Tensor,
+                span: Grid | None = None,
+                bias: Bias | None = None,
+                inside_BN: Tensor | None = None) -> Tensor:
+        """Map (B, N, C) to (B, N, C).
+
+        Args:
+            x_BNC: Tokens.
+            span: Their grid; needed with relative positions only.
+            bias: Relative positions shared with other blocks.
+            inside_BN: False at tokens that may not be attended to.
+        """
+        batch, length, channels = x_BNC.shape
+        qkv = self.qkv(x_BNC).view(batch, length, 3, self.num_heads, -1)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)
+        if bias is None:
+            bias = self.bias(q, span)
+        if bias is None:
+            mask = None if inside_BN is None else inside_BN[:, None, None]
+            x = F.scaled_dot_product_attention(q, k, v, mask)
+        else:
+            x = biased_attention(q, k, v, span, bias, inside_BN)
+        return self.proj(x.transpose(1, 2).reshape(batch, length, channels))
+
+    def bias(self, q_BMND: Tensor, span: Grid | None) -> Bias | None:
+        """Relative positions of this block's own; none here."""
+        return None
+
+
+class TableAttention(Attention):
+    """Attention with its own table of relative positions (BEiT).
+
+    Args:
+        channels: Width C, a multiple of ``num_heads``.
+        num_heads: Number of heads.
+        span: Grid that the table is stored for; resampled on others.
+    """
+
+    def __init__(self, channels: int, num_heads: int, span: Grid) -> None:
+        super().__init__(channels, num_heads)
+        self.span = span
+        add_table(self, span, num_heads)
+
+    def bias(self, q_BMND: Tensor, span: Grid) -> Bias:
+        """See :class:`Attention`."""
+        return table_bias(getattr(self, TABLE), self.span, span)
+
+
+class AxisAttention(Attention):
+    """Attention with decomposed relative positions (MViTv2, ViTDet).
+
+    Args:
+        channels: Width C, a multiple of ``num_heads``.
+        num_heads: Number of heads.
+        span: Grid that the embeddings are stored for; resampled on others.
+    """
+
+    def __init__(self, channels: int, num_heads: int, span: Grid) -> None:
+        super().__init__(channels, num_heads)
+        add_axes(self, span, channels // num_heads)
+
+    def bias(self, q_BMND: Tensor, span: Grid) -> Bias:
+        """See :class:`Attention`."""
+        return axis_bias(q_BMND, self.rel_pos_h, self.rel_pos_w, span)

@@ -1,0 +1,253 @@
+"""Attention with a trained bias on the scores, in little memory.
+
+Expanded, a relative position bias is as large as the scores, 768 MiB in
+float32 for 12 heads on a 64 x 64 grid, and torch's fused kernels return no
+gradient of it on a CPU. Here scores and bias exist one chunk of queries at a
+time and are computed again for the gradients, as in FlashAttention
+(arXiv:2205.14135, section 3); what is held between is linear in the tokens.
+
+Keys run backwards, from the last token to the first. The offset of query row
+y to key row y', plus Y - 1, is then the sum of the two row numbers. So the
+bias of all pairs is an overlapping view of its table, and never copied.
+
+Shapes: B samples (each window is one), M heads, N tokens of a grid of Y rows
+and X columns, D channels of a head; chunks of m heads, b samples and y rows
+of queries.
+"""
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import NamedTuple, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from .grid import Grid
+
+# Scores computed together: on a CPU what stays in its caches, elsewhere
+# enough to keep the device busy.
+CHUNK_SCORES = {'cpu': 2**20, 'cuda': 2**26}
+
+
+class Chunk(NamedTuple):
+    """Which scores are computed together."""
+    heads: slice
+    samples: slice
+    rows: slice
+
+
+class Bias(Protocol):
+    """A bias of the scores: a dataclass of the tensors that determine it."""
+
+    def add_to(self, scores_mbyXYX: Tensor, chunk: Chunk) -> None:
+        """Add the bias to a chunk of scores, in place."""
+
+    def collect(self, gradients: list[Tensor], grad_mbyXYX: Tensor,
+                chunk: Chunk) -> None:
+        """Add a chunk's share to the gradient of each of the tensors."""
+
+
+@dataclass(frozen=True)
+class TableBias:
+    """One value for each head and offset from key to query.
+
+    Attributes:
+        table_MTS: (M, 2Y - 1, 2X - 1); the entry [Y - 1 + dy, X - 1 + dx]
+            belongs to queries dy rows below and dx columns right of the key.
+    """
+    table_MTS: Tensor
+
+    def add_to(self, scores_mbyXYX: Tensor, chunk: Chunk) -> None:
+        """See :class:`Bias`."""
+        height, width = scores_mbyXYX.shape[-2:]
+        table = self.table_MTS[chunk.heads]
+        bias_mYXYX = table.unfold(1, height, 1).unfold(2, width, 1)
+        scores_mbyXYX += bias_mYXYX[:, None, chunk.rows]
+
+    def collect(self, gradients: list[Tensor], grad_mbyXYX: Tensor,
+                chunk: Chunk) -> None:
+        """See :class:`Bias`."""
+        rows, _, height, width = grad_mbyXYX.shape[2:]
+        grad_mQN = grad_mbyXYX.sum(1).flatten(3).flatten(1, 2)
+        offsets = (rows + height - 1, 2 * width - 1)
+        grad_m1TS = F.fold(grad_mQN, offsets, (rows, width))
+        first = chunk.rows.start
+        gradients[0][chunk.heads,
+                     first:first + offsets[0]] += grad_m1TS[:, 0]
+
+
+@dataclass(frozen=True)
+class AxisBias:
+    """A value for each query and key row, plus one for its key column.
+
+    Attributes:
+        rows_BMYXY: (B, M, Y, X, Y), the last axis being the keys' rows from
+            the last to the first.
+        columns_BMYXX: (B, M, Y, X, X), as well for the keys' columns.
+    """
+    rows_BMYXY: Tensor
+    columns_BMYXX: Tensor
+
+    def add_to(self, scores_mbyXYX: Tensor, chunk: Chunk) -> None:
+        """See :class:`Bias`."""
+        where = chunk.samples, chunk.heads, chunk.rows
+        scores_mbyXYX += self.rows_BMYXY[where].transpose(0, 1)[..., None]
+        scores_mbyXYX += self.columns_BMYXX[where].transpose(0, 1).unsqueeze(4)
+
+    def collect(self, gradients: list[Tensor], grad_mbyXYX: Tensor,
+                chunk: Chunk) -> None:
+        """See :class:`Bias`."""
+        where = chunk.samples, chunk.heads, chunk.rows
+        rows, columns = gradients
+        rows[where] = grad_mbyXYX.sum(5).transpose(0, 1)
+        columns[where] = grad_mbyXYX.sum(4).transpose(0, 1)
+
+
+def biased_attention(q_BMND: Tensor,
+                     k_BMND: Tensor,
+                     v_BMND: Tensor,
+                     span: Grid,
+                     bias: Bias,
+                     inside_BN: Tensor | None = None) -> Tensor:
+    """softmax(q k^T / sqrt(D) + bias) v with gradients for all of them.
+
+    Args:
+        q_BMND: Queries.
+        k_BMND: Keys.
+        v_BMND: Values.
+        span: The grid (Y, X) of the N tokens.
+        bias: What is added to the scores.
+        inside_BN: False at tokens that no query may attend to, if any.
+
+    Returns:
+        Tensor (B, M, N, D).
+    """
+    tensors = (getattr(bias, field.name) for field in fields(bias))
+    out_BNMD = _BiasedAttention.apply(
+        type(bias), span, q_BMND, k_BMND, v_BMND, inside_BN, *tensors)
+    return out_BNMD.transpose(1, 2)
+
+
+class _BiasedAttention(torch.autograd.Function):
+    """Chunked attention; see the module's description."""
+
+    @staticmethod
+    def forward(ctx, bias_type, span, q_BMND, k_BMND, v_BMND, inside_BN,
+                *tensors) -> Tensor:
+        batch, heads, length, _ = q_BMND.shape
+        out_BNMD = torch.empty_like(q_BMND.transpose(1, 2))
+        out_MBND = out_BNMD.permute(2, 0, 1, 3)
+        with torch.autocast(q_BMND.device.type, enabled=False):
+            scores = _Scores(
+                q_BMND, k_BMND, inside_BN, bias_type(*tensors), span)
+            v_MBND = _backwards(v_BMND)
+            lse_MBN1 = scores.new_empty(heads, batch, length, 1)
+            for chunk in scores.chunks():
+                queries, keys = scores.tokens(chunk)
+                scores_mbqN = scores.of(chunk)
+                weights = scores_mbqN.softmax(-1)
+                out_MBND[queries] = weights.to(v_MBND.dtype) @ v_MBND[keys]
+                # log(sum(exp)): the largest weight is exp(its score - this)
+                lse_MBN1[queries] = scores_mbqN.amax(
+                    -1, keepdim=True) - weights.amax(-1, keepdim=True).log()
+        ctx.bias_type, ctx.span = bias_type, span
+        ctx.save_for_backward(q_BMND, k_BMND, v_BMND, inside_BN, out_BNMD,
+                              lse_MBN1, *tensors)
+        return out_BNMD
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad_BNMD: Tensor) -> tuple[Tensor | None, ...]:
+        q, k, v, inside, out, lse_MBN1, *tensors = ctx.saved_tensors
+        with torch.autocast(q.device.type, enabled=False):
+            scores = _Scores(q, k, inside, ctx.bias_type(*tensors), ctx.span)
+            v_MBND = _backwards(v)
+            grad_MBND = grad_BNMD.permute(2, 0, 1, 3).contiguous()
+            # what softmax subtracts: the mean of a row's gradient
+            mean_MBN1 = (grad_BNMD * out).permute(2, 0, 1, 3).sum(
+                -1, keepdim=True, dtype=lse_MBN1.dtype)
+            dq, dk, dv = (scores.new_zeros(v_MBND.shape) for _ in range(3))
+            of_bias = [scores.new_zeros(tensor.shape) for tensor in tensors]
+            for chunk in scores.chunks():
+                queries, keys = scores.tokens(chunk)
+                grad = grad_MBND[queries]
+                weights = scores.of(chunk).sub_(lse_MBN1[queries]).exp_()
+                dv[keys] += weights.to(v.dtype).mT @ grad
+                ds = (grad @ v_MBND[keys].mT).to(weights.dtype)
+                ds.sub_(mean_MBN1[queries]).mul_(weights)
+                scores.bias.collect(of_bias, scores.by_row(ds), chunk)
+                ds = ds.to(v.dtype)
+                dq[queries] = ds @ scores.k_MBND[keys]
+                dk[keys] += ds.mT @ scores.q_MBND[queries]
+        dq = dq.mul_(scores.scale).transpose(0, 1).to(q.dtype)
+        dk, dv = (x.flip(2).transpose(0, 1).to(q.dtype) for x in (dk, dv))
+        of_bias = [x.to(tensor.dtype) for x, tensor in zip(of_bias, tensors)]
+        return None, None, dq, dk, dv, None, *of_bias
+
+
+def _backwards(x_BMND: Tensor) -> Tensor:
+    """(M, B, N, D), the last token first."""
+    return x_BMND.transpose(0, 1).contiguous().flip(2)
+
+
+class _Scores:
+    """Scores of queries and keys, a chunk at a time."""
+
+    def __init__(self, q_BMND: Tensor, k_BMND: Tensor,
+                 inside_BN: Tensor | None, bias: Bias, span: Grid) -> None:
+        self.bias, self.span = bias, span
+        self.scale = q_BMND.shape[-1]**-0.5
+        self.q_MBND = (q_BMND.transpose(0, 1) * self.scale).contiguous()
+        self.k_MBND = _backwards(k_BMND)
+        self.outside_BN = None if inside_BN is None else ~inside_BN.flip(1)
+
+    def new_empty(self, *shape: int) -> Tensor:
+        """Memory for sums: float32, or float64 if the inputs are."""
+        dtype = torch.promote_types(self.q_MBND.dtype, torch.float32)
+        return self.q_MBND.new_empty(shape, dtype=dtype)
+
+    def new_zeros(self, shape: torch.Size) -> Tensor:
+        """As :meth:`new_empty`, zero."""
+        return self.new_empty(*shape).zero_()
+
+    def chunks(self) -> Iterator[Chunk]:
+        """Parts of all scores, within the limit if a row of queries is."""
+        heads, batch, _, _ = self.q_MBND.shape
+        height, width = self.span
+        device = self.q_MBND.device.type
+        limit = CHUNK_SCORES.get(device, CHUNK_SCORES['cuda'])
+        in_row = width * height * width
+        rows = min(max(limit // in_row, 1), height)
+        samples = min(max(limit // (rows * in_row), 1), batch)
+        together = min(max(limit // (samples * rows * in_row), 1), heads)
+        for head in range(0, heads, together):
+            for sample in range(0, batch, samples):
+                for row in range(0, height, rows):
+                    yield Chunk(
+                        slice(head, min(head + together, heads)),
+                        slice(sample, min(sample + samples, batch)),
+                        slice(row, min(row + rows, height)))
+
+    def tokens(self, chunk: Chunk) -> tuple[tuple, tuple]:
+        """Where the queries and the keys of a chunk are in (M, B, N, ...)."""
+        keys = chunk.heads, chunk.samples
+        width = self.span[1]
+        queries = slice(chunk.rows.start * width, chunk.rows.stop * width)
+        return (*keys, queries), keys
+
+    def by_row(self, x_mbqN: Tensor) -> Tensor:
+        """View (m, b, y, X, Y, X) of a chunk's scores."""
+        return x_mbqN.unflatten(3, self.span).unflatten(2, (-1, self.span[1]))
+
+    def of(self, chunk: Chunk) -> Tensor:
+        """Scores (m, b, q, N) of a chunk of queries with all keys."""
+        queries, keys = self.tokens(chunk)
+        scores = self.q_MBND[queries] @ self.k_MBND[keys].mT
+        scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
+        self.bias.add_to(self.by_row(scores), chunk)
+        if self.outside_BN is not None:
+            outside = self.outside_BN[chunk.samples, None]
+            scores.masked_fill_(outside, -math.inf)
+        return scores

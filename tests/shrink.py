@@ -1,0 +1,145 @@
+"""Make any config of the zoo small enough to train a step in a test.
+
+Rules are tables by type. A new kind of backbone needs a row in ``BACKBONES``;
+new parts and transforms need one where their default size is too large or
+where they take the backbone's channels.
+"""
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from mmengine.config import Config, ConfigDict
+
+from projects.convmae.backbone import parse_arch
+
+SIDE = 64  # of the images, in pixels
+
+# Settings of parts of models.
+PARTS = {
+    'MultiScaleDecoder':
+    dict(channels=64, depth=1, num_heads=4, grid=(SIDE // 16, SIDE // 16)),
+    'FPN':
+    dict(out_channels=32),
+    'SimpleFeaturePyramid':
+    dict(out_channels=32),
+    'RPNHead':
+    dict(in_channels=32, feat_channels=32),
+    'FullPrecisionRPNHead':
+    dict(in_channels=32, feat_channels=32),
+    'SingleRoIExtractor':
+    dict(out_channels=32),
+    'FullPrecisionRoIExtractor':
+    dict(out_channels=32),
+    'Shared2FCBBoxHead':
+    dict(in_channels=32, fc_out_channels=32),
+    'Shared4Conv1FCBBoxHead':
+    dict(in_channels=32, conv_out_channels=32, fc_out_channels=32),
+    'FCNMaskHead':
+    dict(in_channels=32, conv_out_channels=32),
+    'SquareImageMaskHead':
+    dict(in_channels=32, conv_out_channels=32),
+    'RandomSampler':
+    dict(num=16),
+    'UPerHead':
+    dict(channels=32),
+    'FCNHead':
+    dict(channels=32),
+}
+
+# Settings of transforms and preprocessors, replaced where a config has them.
+IMAGES = {
+    'RandomResizedCrop': dict(scale=SIDE),
+    'ClampedResizedCrop': dict(scale=SIDE),
+    'ResizeEdge': dict(scale=SIDE + 8),
+    'CenterCrop': dict(crop_size=SIDE),
+    'Resize': dict(scale=(SIDE, SIDE)),
+    'RandomResize': dict(scale=(SIDE, SIDE)),
+    'RandomCrop': dict(crop_size=(SIDE, SIDE)),
+    'DiagonalRandomCrop': dict(crop_size=(SIDE, SIDE)),
+    'Pad': dict(size=(SIDE, SIDE)),
+    'BatchFixedSizePad': dict(size=(SIDE, SIDE)),
+    'DetDataPreprocessor': dict(pad_size_divisor=SIDE),
+    'SegDataPreProcessor': dict(size=(SIDE, SIDE)),
+}
+
+# Settings that hold the backbone's channels, one number or several.
+CHANNELS = {
+    'MultiScaleDecoder': ('in_channels', 'stage_channels'),
+    'TokenPooling': ('channels', ),
+    'LinearClsHead': ('in_channels', ),
+    'FPN': ('in_channels', ),
+    'SimpleFeaturePyramid': ('in_channels', ),
+    'UPerHead': ('in_channels', ),
+    'FCNHead': ('in_channels', ),
+}
+
+
+def shrink_conv_vit(backbone: ConfigDict) -> dict[int, int]:
+    """Shrink a ConvViT; returns the new number of channels for each old."""
+    old = parse_arch(backbone.get('arch', 'base'))['channels']
+    new = parse_arch('tiny')['channels']
+    # a window holds 2 x 2 of the 4 x 4 tokens; one of two blocks is global
+    small = dict(window_size=2, global_blocks=(1, ), rel_pos_size=SIDE)
+    backbone.update({key: small[key] for key in small if backbone.get(key)})
+    backbone.update(arch='tiny', img_size=SIDE)
+    return dict(zip(old, new))
+
+
+BACKBONES: dict[str, Callable[[ConfigDict], dict[int, int]]] = {
+    'ConvViT': shrink_conv_vit,
+}
+
+
+def dicts_of(node: Any) -> Iterator[ConfigDict]:
+    """Every dictionary below ``node``, itself included."""
+    if isinstance(node, dict):
+        yield node
+        node = node.values()
+    if not isinstance(node, str) and hasattr(node, '__iter__'):
+        for item in node:
+            yield from dicts_of(item)
+
+
+def shrink(cfg: Config) -> None:
+    """Replace the model and the images of ``cfg`` by small ones.
+
+    Pretrained weights are left out.
+
+    Raises:
+        KeyError: If the backbone's type is unknown.
+    """
+    backbone = cfg.model.backbone
+    if backbone.type not in BACKBONES:
+        raise KeyError(f'teach tests/shrink.py the backbone {backbone.type}: '
+                       'BACKBONES says how to make one small')
+    channels = BACKBONES[backbone.type](backbone)
+    if backbone.get('init_cfg', {}).get('type') == 'Pretrained':
+        backbone.init_cfg = None
+    for node in dicts_of(cfg._cfg_dict):
+        kind = node.get('type')
+        if not isinstance(kind, str):
+            continue
+        for key in CHANNELS.get(kind, ()):
+            if key in node:
+                node[key] = _replace(node[key], channels)
+        node.update(PARTS.get(kind, {}))
+        small = IMAGES.get(kind, {})
+        node.update({key: small[key] for key in small if key in node})
+
+
+def _replace(value: Any, channels: dict[int, int]) -> Any:
+    if isinstance(value, int):
+        return channels.get(value, value)
+    return type(value)(_replace(item, channels) for item in value)
+
+
+def use_data(cfg: Config, folder: str) -> None:
+    """Read from ``folder``/data what ``cfg`` reads from data/.
+
+    Batches have two samples, loaded in this process.
+    """
+    for node in dicts_of(cfg._cfg_dict):
+        for key, value in node.items():
+            if isinstance(value, str) and value.startswith('data/'):
+                node[key] = f'{folder}/{value}'
+        if 'dataset' in node and 'batch_size' in node:
+            node.update(batch_size=2, num_workers=0, persistent_workers=False)

@@ -1,0 +1,165 @@
+"""Metafiles are checked, and README tables are made from them."""
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from projects.zoo import fill_tables, read_metafile
+
+ROOT = Path(__file__).parents[2]
+README = """before
+<!-- table: pretrain -->
+old
+<!-- end of table -->
+after
+"""
+
+
+@pytest.fixture
+def zoo(tmp_path: Path) -> Path:
+    """A repository with one model; returns its metafile."""
+    folder = tmp_path / 'configs/toy'
+    (folder / 'pretrain').mkdir(parents=True)
+    (folder / 'pretrain/toy_8xb2.py').write_text('')
+    (folder / 'README.md').write_text(README)
+    content = dict(
+        Collections=[
+            dict(
+                Name='Toy',
+                Metadata={'Architecture': ['Transformer']},
+                Paper=dict(Title='Toys', URL='https://example.org'),
+                README='configs/toy/README.md',
+                Code=dict(URL='projects/toy'))
+        ],
+        Models=[{
+            'Name':
+            'toy_8xb2',
+            'In Collection':
+            'Toy',
+            'Config':
+            'configs/toy/pretrain/toy_8xb2.py',
+            'Metadata': {
+                'Epochs': 5,
+                'Batch Size': 16,
+                'Parameters': 1_250_000,
+                'Training Data': 'Toys'
+            },
+            'Results': [{
+                'Task': 'Play',
+                'Dataset': 'Toys',
+                'Metrics': {
+                    'Top 1': 12.5
+                },
+                'Source': 'reported by the paper'
+            }]
+        }])
+    path = folder / 'metafile.yml'
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def change(path: Path, *keys, value=None, remove: bool = False) -> None:
+    """Set or remove one field of a metafile."""
+    content = node = yaml.safe_load(path.read_text())
+    for key in keys[:-1]:
+        node = node[key]
+    if remove:
+        del node[keys[-1]]
+    else:
+        node[keys[-1]] = value
+    path.write_text(yaml.safe_dump(content))
+
+
+MODEL = ('Models', 0)
+
+
+@pytest.mark.parametrize('keys, options, message', [
+    ((*MODEL, 'Metadata', 'Parameters'), dict(remove=True),
+     'toy_8xb2: Metadata: Parameters is missing'),
+    ((*MODEL, 'Metadata', 'Batch Size'), dict(value='16'),
+     "Batch Size is '16'"),
+    ((*MODEL, 'Results', 0, 'Source'), dict(value='a friend'),
+     "Source is 'a friend'; choose from"),
+    ((*MODEL, 'Config'), dict(value='configs/toy/pretrain/gone.py'),
+     'configs/toy/pretrain/gone.py does not exist'),
+    ((*MODEL, 'Name'), dict(value='other'), 'named after its config file'),
+    ((*MODEL, 'In Collection'), dict(value='Other'), "expected 'Toy'"),
+    ((*MODEL, 'Downstream'), dict(value=['gone']), 'Downstream names gone'),
+    ((*MODEL, 'Converted From'), dict(value=dict(Weights='x', Code='y')),
+     'Converted From: License is missing'),
+    (('Collections', ), dict(value=[]), 'Collections has 0 entries'),
+    (('Models', ), dict(remove=True), 'file: Models is missing'),
+])
+def test_mistakes_are_named(zoo: Path, keys: tuple, options: dict,
+                            message: str) -> None:
+    read_metafile(zoo)
+    change(zoo, *keys, **options)
+    with pytest.raises(ValueError, match=message) as error:
+        read_metafile(zoo)
+    assert str(zoo) in str(error.value)
+
+
+def test_a_file_that_is_not_yaml_is_named(zoo: Path) -> None:
+    zoo.write_text('Models: [')
+    with pytest.raises(ValueError, match='metafile.yml is not YAML'):
+        read_metafile(zoo)
+
+
+def test_a_table_has_a_row_for_each_model_and_source(zoo: Path) -> None:
+    content = read_metafile(zoo)
+    content['Models'][0]['Results'].append({
+        'Task':
+        'Play',
+        'Dataset':
+        'Toys',
+        'Metrics': {
+            'Top 5': 50.0
+        },
+        'Source':
+        'measured here, trained here'
+    })
+    table = fill_tables(README, content)
+    assert table == """before
+<!-- table: pretrain -->
+| Config | Length | Params (M) | Top 1 | Top 5 | Numbers |
+| :-- | --: | --: | --: | --: | :-- |
+| [toy_8xb2](./pretrain/toy_8xb2.py) | 5 epochs | 1.2 | 12.5 |  | reported by the paper |
+| [toy_8xb2](./pretrain/toy_8xb2.py) | 5 epochs | 1.2 |  | 50.0 | measured here, trained here |
+<!-- end of table -->
+after
+"""  # noqa: E501
+    assert fill_tables(table, content) == table
+
+
+def test_models_without_a_table_are_told(zoo: Path) -> None:
+    with pytest.raises(ValueError, match="models for .'pretrain'."):
+        fill_tables('no markers', read_metafile(zoo))
+
+
+def test_the_tool_writes_tables_and_sees_drift(zoo: Path) -> None:
+
+    def run(*args: str) -> subprocess.CompletedProcess:
+        return subprocess.run([
+            sys.executable,
+            str(ROOT / 'tools/make_tables.py'), '--root',
+            str(zoo.parents[2]), *args
+        ],
+                              capture_output=True,
+                              text=True,
+                              cwd=zoo.parent)
+
+    readme = zoo.with_name('README.md')
+    assert run('--check').returncode == 1
+    assert readme.read_text() == README
+    assert run().returncode == 0
+    assert '12.5' in readme.read_text()
+    assert run('--check').returncode == 0
+    change(zoo, *MODEL, 'Results', 0, 'Metrics', 'Top 1', value=13.5)
+    assert 'differs from metafile.yml' in run('--check').stderr
+    change(zoo, *MODEL, 'Results', 0, 'Source', value='a friend')
+    failed = run()
+    assert failed.returncode == 1 and 'a friend' in failed.stderr
+    assert [path.name for path in sorted(zoo.parent.iterdir())
+            ] == ['README.md', 'metafile.yml', 'pretrain']
