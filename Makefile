@@ -38,11 +38,11 @@ coverage: setup ## the suite, with the lines it never reaches
 lint: setup ## what setup.cfg asks of the code
 	$(PY) -m flake8 $(CODE)
 	$(PY) -m isort --quiet --check --diff $(CODE)
-	$(PY) -m yapf --diff --recursive $(CODE)
+	$(PY) -m yapf --diff --parallel --recursive $(CODE)
 	$(PY) -m codespell_lib $(CODE) $(DOCS)
 	$(PY) -m interrogate projects tools
 	$(PY) -m mypy projects tools
 
 format: setup ## let isort and yapf rewrite the code
 	$(PY) -m isort --quiet $(CODE)
-	$(PY) -m yapf --in-place --recursive $(CODE)
+	$(PY) -m yapf --in-place --parallel --recursive $(CODE)

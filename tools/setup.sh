@@ -10,7 +10,7 @@
 #   GLIMPSE_VENV          where the environment goes            [.venv]
 #   GLIMPSE_PYTHON        the Python to make it with            [looked for]
 #   GLIMPSE_WHEELHOUSE    a folder with a ready wheel of mmcv   [none]
-#   GLIMPSE_MIN_DISK_GIB  free space asked for, in GiB          [12]
+#   GLIMPSE_MIN_DISK_GIB  free space asked for, in GiB          [10]
 #   CXX, MAX_JOBS         compiler and parallel compiler runs   [c++, cores]
 set -Eeuo pipefail
 trap 'echo "tools/setup.sh: line $LINENO failed" >&2' ERR
@@ -150,7 +150,7 @@ Python ${version%.*} (GLIMPSE_WHEELHOUSE can name a folder with one)."
 }
 
 check_disk() {
-    local need=${GLIMPSE_MIN_DISK_GIB:-12} place=$venv used=0 free
+    local need=${GLIMPSE_MIN_DISK_GIB:-10} place=$venv used=0 free
     [[ ! -d $venv ]] || used=$(du -sk "$venv" | cut -f1)
     while [[ ! -d $place ]]; do place=$(dirname "$place"); done
     free=$(df -Pk "$place" | awk 'NR == 2 {print $4}')
