@@ -18,8 +18,7 @@ from mmcv.cnn import build_norm_layer
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
-from projects.common.attention import (Attention, AxisAttention,
-                                       TableAttention)
+from projects.common.attention import Attention, AxisAttention, TableAttention
 from projects.common.biased_attention import Bias
 from projects.common.blocks import (CONV, CellLayout, ConvBlock,
                                     TransformerBlock)
@@ -66,9 +65,8 @@ def parse_arch(arch: str | dict) -> dict:
     if isinstance(arch, dict):
         missing = ARCHS['base'].keys() - arch.keys()
         if missing:
-            raise ValueError(
-                f'arch lacks {sorted(missing)}; it needs '
-                f'{list(ARCHS["base"])}')
+            raise ValueError(f'arch lacks {sorted(missing)}; it needs '
+                             f'{list(ARCHS["base"])}')
         return dict(arch)
     if arch not in ARCHS:
         near = difflib.get_close_matches(str(arch), ARCHS, n=1, cutoff=0)
@@ -91,8 +89,8 @@ class PatchEmbed(nn.Module):
                  eps: float) -> None:
         super().__init__()
         self.stride = stride
-        self.projection = CONV[len(stride)](
-            in_channels, channels, stride, stride)
+        self.projection = CONV[len(stride)](in_channels, channels, stride,
+                                            stride)
         self.norm = nn.LayerNorm(channels, eps)
 
     def forward(self, x_BNPC: Tensor) -> Tensor:
@@ -104,7 +102,9 @@ class PatchEmbed(nn.Module):
 class Stage(nn.Module):
     """One of the three stages: a stem and its blocks."""
 
-    def __init__(self, patch_embed: PatchEmbed, blocks: list[nn.Module],
+    def __init__(self,
+                 patch_embed: PatchEmbed,
+                 blocks: list[nn.Module],
                  token_proj: nn.Module | None = None) -> None:
         super().__init__()
         self.patch_embed = patch_embed
@@ -215,8 +215,8 @@ class ConvViT(PretrainedModule):
         self.frozen_stages = frozen_stages
         dims = len(self.STRIDES[0])
         self.grid = self._stored_grid(img_size, 'img_size')
-        self._set_attention(window_size, shift_windows, global_blocks,
-                            rel_pos, rel_pos_size or img_size)
+        self._set_attention(window_size, shift_windows, global_blocks, rel_pos,
+                            rel_pos_size or img_size)
 
         rates = iter(np.linspace(0, drop_path_rate, sum(self.depths)).tolist())
         stages = []
@@ -530,7 +530,8 @@ class ConvViT(PretrainedModule):
         cells = [nest(x, self._finer(i)) for i, x in enumerate(maps)]
         return self._tokens(nest(maps[-1], [self.STRIDES[-1]]), grid), cells
 
-    def get_layer_depth(self, param_name: str,
+    def get_layer_depth(self,
+                        param_name: str,
                         prefix: str = '') -> tuple[int, int]:
         """Depth of a parameter for layer-wise decay, and the number of depths.
 

@@ -1,0 +1,49 @@
+"""UperNet with the tiny ConvMAE, 1,000 iterations on the embedded shapes.
+
+Paper    arXiv:2205.03892, section 3.3; a model of this size is ours
+Run      python tools/train.py configs/convmae/demo/<this file>
+         without pretraining: --cfg-options model.backbone.init_cfg=None
+Expect   nothing published
+Differs  from the ADE20K recipe by a size, a learning rate and a warm-up that
+         suit a thousand iterations on a CPU
+"""
+_base_ = [
+    '../../_base_/models/upernet.py',
+    '../../_base_/datasets/shapes-seg_128x128.py',
+    '../../_base_/schedules/adamw_poly-160k_layer-decay.py',
+    '../../_base_/default_runtime_seg.py',
+]
+custom_imports = dict(
+    imports=['projects.convmae', 'projects.segmentation'],
+    allow_failed_imports=False)
+
+model = dict(
+    data_preprocessor=dict(size=(128, 128), test_cfg=dict(size=(128, 128))),
+    backbone=dict(
+        type='ConvViT',
+        arch='tiny',
+        img_size=128,
+        drop_path_rate=0.1,
+        attn_eps=1e-5,
+        rel_pos='per_block',
+        layer_scale=1.0,
+        down4='conv',
+        out_indices=(0, 1, 2, 3),  # strides 4, 8, 16, 32
+        init_cfg=dict(
+            type='Pretrained',
+            checkpoint='work_dirs/convmae_tiny_1xb32-coslr-5k_shapes/'
+            'iter_5000.pth',
+            prefix='backbone.',
+            min_coverage=0.7)),  # the rest is the stride-32 convolution
+    decode_head=dict(
+        in_channels=[32, 64, 128, 128], channels=64, num_classes=9),
+    auxiliary_head=dict(in_channels=128, channels=32, num_classes=9),
+    test_cfg=dict(crop_size=(128, 128), stride=(85, 85)))
+
+optim_wrapper = dict(optimizer=dict(lr=1e-3))
+_base_.param_scheduler[0].end = 1001
+_base_.param_scheduler[1].end = 101
+train_cfg = dict(max_iters=1000, val_interval=500)
+default_hooks = dict(checkpoint=dict(interval=500))
+randomness = dict(seed=0)
+auto_scale_lr = dict(base_batch_size=8)

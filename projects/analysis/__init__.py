@@ -1,0 +1,1 @@
+"""Analysis of models and runs; imported by the tools that use it."""

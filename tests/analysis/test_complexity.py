@@ -1,0 +1,147 @@
+"""Parameters and multiply-accumulates, against independent counts.
+
+``flops.json`` was counted on the official models with another counter, which
+adds the normalisation layers; the specification's totals leave them out.
+"""
+import json
+from pathlib import Path
+
+import pytest
+from golden import GOLDEN
+from mmengine.config import Config
+from tooling import run_tool
+
+from projects.analysis.complexity import default_shape, measure
+from projects.common import biased_attention
+
+CONFIGS = Path(__file__).parents[2] / 'configs/convmae'
+PRETRAIN = CONFIGS / 'pretrain/convmae_base_8xb256-amp-coslr-1600e_in1k.py'
+CLASSIFIER = CONFIGS / ('finetune/convvit-base_convmae-pre_8xb128-amp-coslr-'
+                        '100e_in1k.py')
+OFFICIAL = json.loads((GOLDEN / 'flops.json').read_text())['models']
+
+
+def products(name):
+    """Official count of linear layers, convolutions and attention."""
+    counts = OFFICIAL[name]['by_operator']
+    return sum(counts[kind] for kind in ('conv', 'linear', 'matmul'))
+
+
+def test_classifier():
+    result = measure(Config.fromfile(CLASSIFIER))
+    assert result.shape == (224, 224)
+    assert result.total.macs == products('convvit_finetune_base_224')
+    assert result.total.parameters == 85_374_824
+    assert result.parts['head'].macs == 768 * 1000
+    assert round(result.parts['backbone'].macs / 1e9, 2) == 23.08
+
+
+def test_pretraining():
+    """The official code computes hidden cells too; ours does not."""
+    cfg = Config.fromfile(PRETRAIN)
+    visible = measure(cfg)
+    cfg.model.backbone.masked_conv = False
+    dense = measure(cfg)
+    hidden_tokens = 196 - 49
+    fusion = hidden_tokens * 768 * (4 * 4 * 256 + 2 * 2 * 384)
+    assert dense.total.macs + fusion == products('convmae_pretrain_base_224')
+    assert round(visible.total.macs / 1e9, 2) == 11.25
+    assert visible.total.parameters == 115_041_408
+    assert visible.total.trainable == 114_790_528
+    # everything was attributed to a part
+    for result in (visible, dense):
+        parts = result.parts.values()
+        assert sum(cost.macs for cost in parts) == result.total.macs
+        assert sum(c.parameters for c in parts) == result.total.parameters
+
+
+@pytest.mark.parametrize('name, giga', [
+    ('convmae-base_upernet',
+     dict(backbone=136.1, decode_head=475.0, total=612.9)),
+    ('convmae-base-maxpool_upernet-no-aux', dict(backbone=134.9, total=610.7)),
+])
+def test_segmentor(name, giga):
+    """The paper says 0.6 T; parameters are counted in the parity tests."""
+    cfg = Config.fromfile(
+        CONFIGS / f'segmentation/{name}_8xb2-amp-160k_ade20k-512x512.py')
+    check(measure(cfg), (512, 512), giga)
+
+
+@pytest.mark.parametrize('name, parameters, trainable, giga', [
+    ('fpn_8xb4', 110_171_784, 107_026_056, {
+        'backbone': 583.1,
+        'neck': 58.3,
+        'rpn_head': 103.3,
+        'roi_head.bbox_head': 128.9,
+        'roi_head.mask_head': 53.0,
+        'total': 926.5
+    }),
+    ('sfp_8xb2', 109_700_272, 109_700_272, dict(total=954.6)),
+])
+def test_detector(monkeypatch, name, parameters, trainable, giga):
+    """The paper says 0.9 T; 1000 proposals and 100 detections."""
+    # all scores at once: fake tensors take no memory, but calls take time
+    monkeypatch.setitem(biased_attention.CHUNK_SCORES, 'cpu', 2**40)
+    cfg = Config.fromfile(
+        CONFIGS /
+        (f'detection/mask-rcnn_convmae-base_{name}-amp-lsj-25e_coco.py'))
+    result = measure(cfg)
+    check(result, (1024, 1024), giga)
+    assert result.total.parameters == parameters
+    assert result.total.trainable == trainable
+    if name == 'fpn_8xb4':
+        assert result.parts['backbone'].macs == products(
+            'convmae_det_base_backbone_1024')
+
+
+def check(result, shape, giga):
+    """Compare with costs in 1e9, and parts with their sum."""
+    assert result.shape == shape
+    parts = result.parts
+    assert sum(cost.macs for cost in parts.values()) == result.total.macs
+    costs = {**parts, 'total': result.total}
+    assert {name: round(costs[name].macs / 1e9, 1) for name in giga} == giga
+
+
+@pytest.mark.parametrize('model, shape', [
+    (dict(backbone=dict(img_size=64)), (64, 64)),
+    (dict(backbone=dict(img_size=(32, 48))), (32, 48)),
+    (dict(backbone=dict(img_size=224, rel_pos_size=1024)), (1024, 1024)),
+    (dict(backbone=dict(depth=50)), (224, 224)),
+    (dict(
+        backbone=dict(img_size=224),
+        data_preprocessor=dict(
+            batch_augments=[dict(type='BatchFixedSizePad', size=(96, 64))])),
+     (96, 64)),
+    (dict(
+        backbone=dict(img_size=224), data_preprocessor=dict(size=(512, 512))),
+     (512, 512)),
+])
+def test_default_shape(model, shape):
+    assert default_shape(Config(dict(model=model))) == shape
+
+
+def test_tool(tmp_path):
+    out = tmp_path / 'numbers.json'
+    done = run_tool('analysis/complexity.py', CLASSIFIER, '--shape', 64, 96,
+                    '--json', out, '--cfg-options', 'model.backbone.arch=tiny',
+                    'model.neck.channels=128', 'model.head.in_channels=128')
+    assert done.returncode == 0, done.stderr
+    numbers = json.loads(out.read_text())
+    assert numbers['shape'] == [64, 96]
+    total = numbers['total']
+    assert total['macs'] == sum(part['macs']
+                                for part in numbers['parts'].values()) > 0
+    assert f'{total["parameters"]:,}' in done.stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize('config, shape, message', [
+    (CLASSIFIER, (100, 96), '100x96 pixels; every side must be a positive '
+     'multiple of 16x16'),
+    ('nowhere.py', (96, 96), 'config nowhere.py exists neither in'),
+])
+def test_tool_errors(config, shape, message):
+    done = run_tool('analysis/complexity.py', config, '--shape', *shape)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert 'Traceback' not in done.stderr
