@@ -33,7 +33,7 @@ class Attention(nn.Module):
 
     def forward(self,
                 x_BNC: Tensor,
-                span: Grid | None = None,
+                span: Grid = (),
                 bias: Bias | None = None,
                 inside_BN: Tensor | None = None) -> Tensor:
         """Map (B, N, C) to (B, N, C).
@@ -56,7 +56,7 @@ class Attention(nn.Module):
             x = biased_attention(q, k, v, span, bias, inside_BN)
         return self.proj(x.transpose(1, 2).reshape(batch, length, channels))
 
-    def bias(self, q_BMND: Tensor, span: Grid | None) -> Bias | None:
+    def bias(self, q_BMND: Tensor, span: Grid) -> Bias | None:
         """Relative positions of this block's own; none here."""
         return None
 

@@ -17,7 +17,7 @@ of queries.
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -38,19 +38,26 @@ class Chunk(NamedTuple):
     rows: slice
 
 
-class Bias(Protocol):
-    """A bias of the scores: a dataclass of the tensors that determine it."""
+@dataclass(frozen=True)
+class Bias:
+    """A bias of the scores, as the tensors that determine it."""
+
+    def tensors(self) -> list[Tensor]:
+        """Those tensors, in the order of the constructor's arguments."""
+        return [getattr(self, field.name) for field in fields(self)]
 
     def add_to(self, scores_mbyXYX: Tensor, chunk: Chunk) -> None:
         """Add the bias to a chunk of scores, in place."""
+        raise NotImplementedError
 
     def collect(self, gradients: list[Tensor], grad_mbyXYX: Tensor,
                 chunk: Chunk) -> None:
         """Add a chunk's share to the gradient of each of the tensors."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
-class TableBias:
+class TableBias(Bias):
     """One value for each head and offset from key to query.
 
     Attributes:
@@ -74,12 +81,11 @@ class TableBias:
         offsets = (rows + height - 1, 2 * width - 1)
         grad_m1TS = F.fold(grad_mQN, offsets, (rows, width))
         first = chunk.rows.start
-        gradients[0][chunk.heads,
-                     first:first + offsets[0]] += grad_m1TS[:, 0]
+        gradients[0][chunk.heads, first:first + offsets[0]] += grad_m1TS[:, 0]
 
 
 @dataclass(frozen=True)
-class AxisBias:
+class AxisBias(Bias):
     """A value for each query and key row, plus one for its key column.
 
     Attributes:
@@ -124,9 +130,8 @@ def biased_attention(q_BMND: Tensor,
     Returns:
         Tensor (B, M, N, D).
     """
-    tensors = (getattr(bias, field.name) for field in fields(bias))
     out_BNMD = _BiasedAttention.apply(
-        type(bias), span, q_BMND, k_BMND, v_BMND, inside_BN, *tensors)
+        type(bias), span, q_BMND, k_BMND, v_BMND, inside_BN, *bias.tensors())
     return out_BNMD.transpose(1, 2)
 
 
@@ -140,18 +145,19 @@ class _BiasedAttention(torch.autograd.Function):
         out_BNMD = torch.empty_like(q_BMND.transpose(1, 2))
         out_MBND = out_BNMD.permute(2, 0, 1, 3)
         with torch.autocast(q_BMND.device.type, enabled=False):
-            scores = _Scores(
-                q_BMND, k_BMND, inside_BN, bias_type(*tensors), span)
+            scores = _Scores(q_BMND, k_BMND, inside_BN, bias_type(*tensors),
+                             span)
             v_MBND = _backwards(v_BMND)
             lse_MBN1 = scores.new_empty(heads, batch, length, 1)
             for chunk in scores.chunks():
                 queries, keys = scores.tokens(chunk)
-                scores_mbqN = scores.of(chunk)
-                weights = scores_mbqN.softmax(-1)
+                logits = scores.of(chunk)
+                weights = logits.softmax(-1)
                 out_MBND[queries] = weights.to(v_MBND.dtype) @ v_MBND[keys]
                 # log(sum(exp)): the largest weight is exp(its score - this)
-                lse_MBN1[queries] = scores_mbqN.amax(
-                    -1, keepdim=True) - weights.amax(-1, keepdim=True).log()
+                largest = weights.amax(-1, keepdim=True)
+                top = logits.amax(-1, keepdim=True)
+                lse_MBN1[queries] = top - largest.log()
         ctx.bias_type, ctx.span = bias_type, span
         ctx.save_for_backward(q_BMND, k_BMND, v_BMND, inside_BN, out_BNMD,
                               lse_MBN1, *tensors)
@@ -166,8 +172,9 @@ class _BiasedAttention(torch.autograd.Function):
             v_MBND = _backwards(v)
             grad_MBND = grad_BNMD.permute(2, 0, 1, 3).contiguous()
             # what softmax subtracts: the mean of a row's gradient
-            mean_MBN1 = (grad_BNMD * out).permute(2, 0, 1, 3).sum(
-                -1, keepdim=True, dtype=lse_MBN1.dtype)
+            mean_BNM1 = (grad_BNMD.to(lse_MBN1.dtype) * out).sum(
+                -1, keepdim=True)
+            mean_MBN1 = mean_BNM1.permute(2, 0, 1, 3)
             dq, dk, dv = (scores.new_zeros(v_MBND.shape) for _ in range(3))
             of_bias = [scores.new_zeros(tensor.shape) for tensor in tensors]
             for chunk in scores.chunks():

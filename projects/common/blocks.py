@@ -51,15 +51,15 @@ class TransformerBlock(nn.Module):
         attention: Makes the attention from width and number of heads.
     """
 
-    def __init__(self,
-                 channels: int,
-                 num_heads: int,
-                 mlp_ratio: float = 4.,
-                 drop_path: float = 0.,
-                 eps: float = 1e-6,
-                 layer_scale: float | None = None,
-                 attention: Callable[[int, int], Attention] = Attention
-                 ) -> None:
+    def __init__(
+            self,
+            channels: int,
+            num_heads: int,
+            mlp_ratio: float = 4.,
+            drop_path: float = 0.,
+            eps: float = 1e-6,
+            layer_scale: float | None = None,
+            attention: Callable[[int, int], Attention] = Attention) -> None:
         super().__init__()
         self.ln1 = nn.LayerNorm(channels, eps)
         self.attn = attention(channels, num_heads)
@@ -141,6 +141,7 @@ class CellLayout:
     @property
     def _rows(self) -> Tensor:
         """Row of each cell in the flattened batch, (B * N,)."""
+        assert self.index_BN is not None
         samples_B1 = torch.arange(
             len(self.index_BN), device=self.index_BN.device)[:, None]
         return (samples_B1 * self.num_cells + self.index_BN).flatten()

@@ -16,11 +16,11 @@ class _GeluLinear(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         x, weight = ctx.saved_tensors
-        rows = grad.flatten(0, -2)
-        grad_weight = rows.T @ F.gelu(x).flatten(0, -2)
-        grad_gelu = (rows @ weight.to(grad.dtype)).view_as(x)
-        grad_x = torch.ops.aten.gelu_backward(grad_gelu, x)
-        return grad_x, grad_weight, rows.sum(0)
+        rows = grad.flatten(0, -2)  # of another dtype than x in autocast
+        hidden = F.gelu(x).to(grad.dtype).flatten(0, -2)
+        grad_hidden = (rows @ weight.to(grad.dtype)).view_as(x)
+        grad_x = torch.ops.aten.gelu_backward(grad_hidden.to(x.dtype), x)
+        return grad_x, rows.T @ hidden, rows.sum(0)
 
 
 def gelu_linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

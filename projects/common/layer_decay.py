@@ -25,7 +25,7 @@ class BackboneLayerDecay(LearningRateDecayOptimWrapperConstructor):
         """See the base class."""
         if get_layer_depth is None:
             backbone = getattr(module, 'backbone', None)
-            if not hasattr(backbone, 'get_layer_depth'):
+            if backbone is None or not hasattr(backbone, 'get_layer_depth'):
                 raise ValueError(
                     'optim_wrapper.constructor BackboneLayerDecay needs a '
                     'backbone with a method get_layer_depth; '

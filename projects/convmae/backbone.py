@@ -41,7 +41,7 @@ REL_POS = {
 
 # Table 7 of the paper; 'tiny' is ours, for tests and demonstrations.
 ARCHS = {
-    'tiny': dict(channels=(32, 64, 128), depths=(1, 1, 2),
+    'tiny': dict(channels=(32, 64, 128), depths=(1, 1, 4),
                  mlp_ratios=(4, 4, 4), num_heads=4),
     'small': dict(channels=(128, 256, 384), depths=(2, 2, 11),
                   mlp_ratios=(4, 4, 4), num_heads=6),

@@ -129,8 +129,8 @@ def test_layer_depths_are_monotone_and_reach_both_ends():
     model = build()
     depths = [model.get_layer_depth(f'backbone.{name}', 'backbone.')[0]
               for name, _ in model.named_parameters()]  # yapf: disable
-    assert min(depths) == 0 and max(depths) == 2
-    assert model.get_layer_depth('head.fc.weight', 'backbone.') == (3, 4)
+    assert min(depths) == 0 and max(depths) == 4
+    assert model.get_layer_depth('head.fc.weight', 'backbone.') == (5, 6)
     names = [name for name, _ in model.named_parameters()
              if name.startswith('stages')]  # yapf: disable
     stage_depths = [model.get_layer_depth(name)[0] for name in names]

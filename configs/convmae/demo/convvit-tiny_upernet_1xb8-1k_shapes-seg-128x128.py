@@ -31,8 +31,8 @@ model = dict(
         out_indices=(0, 1, 2, 3),  # strides 4, 8, 16, 32
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='work_dirs/convmae_tiny_1xb32-coslr-5k_shapes/'
-            'iter_5000.pth',
+            checkpoint='work_dirs/convmae_tiny_1xb32-coslr-6k_shapes/'
+            'iter_6000.pth',
             prefix='backbone.',
             min_coverage=0.7)),  # the rest is the stride-32 convolution
     decode_head=dict(
