@@ -1,5 +1,6 @@
 """Processes, and hooks that do to a run what users' machines do."""
 import os
+import resource
 import runpy
 import signal
 import sys
@@ -11,30 +12,54 @@ from mmengine.registry import HOOKS
 
 
 @HOOKS.register_module()
-class KillHook(Hook):
-    """Kill the process as ``kill -9`` does, after an iteration.
+class FaultHook(Hook):
+    """Let something happen at an iteration, counted from 1.
 
     Args:
-        iteration: Number of the iteration, from 1.
+        kill_at: Kill the process, as ``kill -9`` does, after this iteration.
+        kill_in_val_after: Kill it in the first validation after this one.
+        nan_at: Spoil the weights before this iteration.
     """
     priority = 'LOWEST'
 
-    def __init__(self, iteration: int) -> None:
-        self.iteration = iteration
+    def __init__(self,
+                 kill_at: int = 0,
+                 kill_in_val_after: int = 0,
+                 nan_at: int = 0) -> None:
+        self.kill_at = kill_at
+        self.kill_in_val_after = kill_in_val_after
+        self.nan_at = nan_at
 
-    def after_train_iter(self, runner: Any, *args: Any, **kwargs: Any) -> None:
+    def before_train_iter(self, runner: Any, **kwargs: Any) -> None:
+        """Spoil the weights when the time has come."""
+        if runner.iter + 1 == self.nan_at:
+            next(runner.model.parameters()).data.fill_(float('nan'))
+
+    def after_train_iter(self, runner: Any, **kwargs: Any) -> None:
         """Kill when the time has come."""
-        if runner.iter + 1 == self.iteration:
+        if runner.iter + 1 == self.kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def after_val_iter(self, runner: Any, **kwargs: Any) -> None:
+        """Kill when the time has come."""
+        if 0 < self.kill_in_val_after <= runner.iter:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def run_script(name: str, arguments: list[str], log: str, cwd: str) -> None:
+TOOLS = Path(__file__).parents[1] / 'tools'
+
+
+def run_script(name: str, arguments: list[str], log: str, cwd: str,
+               max_file_size: int | None) -> None:
     """Body of a process that runs a tool as the shell would."""
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.chdir(cwd)
+    if max_file_size is not None:  # writing more fails, as on a full disk
+        resource.setrlimit(resource.RLIMIT_FSIZE,
+                           (max_file_size, max_file_size))
     sys.path.insert(0, '')  # where python puts the folder of the script
-    path = str(Path(__file__).parents[1] / 'tools' / name)
+    path = str(TOOLS / name)
     sys.argv = [path, *arguments]
     runpy.run_path(path, run_name='__main__')

@@ -33,11 +33,12 @@ class Fixture:
         """Weights of the official model by the fan-in rule, float32."""
         info = self.info
         weights = {
-            key: fan_in_weight(key, shape, info['salt'],
-                               info['multipliers'].get(key, 1.))
+            key:
+            fan_in_weight(key, shape, info['salt'],
+                          info['multipliers'].get(key, 1.))
             for key, shape in info['state_dict'].items()
-            if key not in info['untouched_keys']
-            and not key.endswith(('_index', 'num_batches_tracked'))
+            if key not in info['untouched_keys'] and not key.endswith(
+                ('_index', 'num_batches_tracked'))
         }
         for key, values in info.get('weight_check', {}).items():
             np.testing.assert_allclose(
@@ -177,12 +178,15 @@ def hash_input(shape: tuple[int, ...]) -> Tensor:
     return torch.from_numpy(2 * r).reshape(shape)
 
 
-def assert_summary(value: Tensor, expected: tuple[float, ...],
+def assert_summary(value: Tensor,
+                   expected: tuple[float, ...],
                    atol: float = 1e-6) -> None:
     """Compare mean, std and entries 0, n//3, n//2, -1 of a tensor."""
     flat = value.detach().double().flatten()
     n = len(flat)
     ours = [flat.mean(), flat.std(correction=0),
             flat[0], flat[n // 3], flat[n // 2], flat[-1]]  # yapf: disable
-    np.testing.assert_allclose([float(x) for x in ours], expected, rtol=0,
+    np.testing.assert_allclose([float(x) for x in ours],
+                               expected,
+                               rtol=0,
                                atol=atol)

@@ -21,8 +21,8 @@ def build_pretrain(config=None, fuse=True):
         dict(
             type='MaskedAutoencoder',
             masking=dict(
-                type='RandomTokenMasking',
-                ratio=config.get('mask_ratio', .75)),
+                type='RandomTokenMasking', ratio=config.get('mask_ratio',
+                                                            .75)),
             backbone=dict(
                 type='ConvViT',
                 arch=arch,

@@ -11,7 +11,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from projects.common.conversion import convert_file  # noqa: E402
-from projects.engine import checkpoint_io  # noqa: E402,F401  (safe loading)
 
 
 def main() -> None:
@@ -20,7 +19,8 @@ def main() -> None:
     parser.add_argument('source', help='checkpoint to read')
     parser.add_argument('target', help='file to write')
     parser.add_argument(
-        '--kind', help='kind of the official checkpoint; recognised if left '
+        '--kind',
+        help='kind of the official checkpoint; recognised if left '
         'out, needed with --to official')
     parser.add_argument('--to', choices=['ours', 'official'], default='ours')
     parser.add_argument(

@@ -14,6 +14,8 @@ from mmengine.model import BaseModule
 from mmengine.runner import CheckpointLoader
 from torch import Tensor, nn
 
+from . import safe_load  # noqa: F401  (files are read without running code)
+
 StateDict = dict[str, Tensor]
 
 
@@ -41,17 +43,18 @@ class LoadReport:
     part: str = 'model'
 
     def __str__(self) -> str:
-        lines = [f'weights from {self.source}: {self.coverage:.1%} of the '
-                 f'{self.part} loaded']
-        for title, names in (('loaded', self.loaded),
-                             ('resized', self.resized),
+        lines = [
+            f'weights from {self.source}: {self.coverage:.1%} of the '
+            f'{self.part} loaded'
+        ]
+        for title, names in (('loaded', self.loaded), ('resized',
+                                                       self.resized),
                              ('new (stay as initialised)', self.new),
-                             ('other shape (skipped)', self.mismatched),
-                             ('unused', self.unused)):
+                             ('other shape (skipped)',
+                              self.mismatched), ('unused', self.unused)):
             if names:
-                lines.append(f'  {title}: {len(names)}{_examples(names)}'
-                             if title != 'loaded' else
-                             f'  {title}: {len(names)}')
+                lines.append(f'  {title}: {len(names)}{_examples(names)}' if
+                             title != 'loaded' else f'  {title}: {len(names)}')
         return '\n'.join(lines)
 
 
@@ -196,9 +199,8 @@ def _measure(report: LoadReport, own: StateDict, part: str) -> None:
     }
     good = {*report.loaded, *report.resized}
     report.part = part or 'model'
-    report.coverage = sum(
-        size for name, size in sizes.items() if name in good) / max(
-            sum(sizes.values()), 1)
+    report.coverage = sum(size for name, size in sizes.items()
+                          if name in good) / max(sum(sizes.values()), 1)
 
 
 def _refuse(report: LoadReport, state_dict: StateDict, min_coverage: float,
@@ -263,8 +265,8 @@ class Rename:
 
 
 def _match(pattern: str, name: str) -> tuple[str, ...] | None:
-    regex = re.escape(pattern).replace(r'\*\*', '(.+)').replace(
-        r'\*', r'([^.]+)')
+    regex = re.escape(pattern).replace(r'\*\*',
+                                       '(.+)').replace(r'\*', r'([^.]+)')
     found = re.fullmatch(regex, name)
     return found.groups() if found else None
 

@@ -11,6 +11,8 @@ from mmengine.registry import MODELS, DefaultScope, init_default_scope
 from mmengine.runner import CheckpointLoader
 from torch import Tensor
 
+from projects.engine.checkpoint_io import commit_file
+
 from .checkpoint import state_dict_of
 
 # modules with RULES, recognise(state_dict) and convert(state_dict, ...)
@@ -84,8 +86,8 @@ def check_against_config(state_dict: Mapping[str, Tensor],
         for name, value in state_dict.items()
         if name in own and value.shape != own[name].shape
     ]
-    for problem, names in (('no place in the model', unused),
-                           ('another shape', wrong),
+    for problem, names in (('no place in the model', unused), ('another shape',
+                                                               wrong),
                            ('missing from the backbone', [
                                name for name in missing
                                if name.startswith('backbone.')
@@ -107,9 +109,7 @@ def save_atomically(checkpoint: dict, path: str) -> None:
     try:
         with open(unfinished, 'wb') as file:
             torch.save(checkpoint, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
+        commit_file(str(unfinished), path)
     finally:
         unfinished.unlink(missing_ok=True)
 

@@ -20,8 +20,12 @@ class BackboneLayerDecay(LearningRateDecayOptimWrapperConstructor):
         ValueError: If the model's backbone does not tell depths.
     """
 
-    def add_params(self, params: list[dict], module: nn.Module, prefix='',
-                   get_layer_depth=None, **kwargs) -> None:
+    def add_params(self,
+                   params: list[dict],
+                   module: nn.Module,
+                   prefix='',
+                   get_layer_depth=None,
+                   **kwargs) -> None:
         """See the base class."""
         if get_layer_depth is None:
             backbone = getattr(module, 'backbone', None)
@@ -33,5 +37,8 @@ class BackboneLayerDecay(LearningRateDecayOptimWrapperConstructor):
             get_layer_depth = partial(
                 backbone.get_layer_depth, prefix='backbone.')
         super().add_params(
-            params, module, prefix=prefix, get_layer_depth=get_layer_depth,
+            params,
+            module,
+            prefix=prefix,
+            get_layer_depth=get_layer_depth,
             **kwargs)

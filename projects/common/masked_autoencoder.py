@@ -22,10 +22,10 @@ class MaskedAutoencoder(BaseSelfSupervisor):
         super().__init__(**kwargs)
         self.masking = MODELS.build(masking)
 
-    def reconstruct(self,
-                    inputs: Tensor,
-                    noise_BL: Tensor | None = None
-                    ) -> tuple[Tensor, TokenMask]:
+    def reconstruct(
+            self,
+            inputs: Tensor,
+            noise_BL: Tensor | None = None) -> tuple[Tensor, TokenMask]:
         """Predict every patch of ``inputs`` from its visible tokens.
 
         Args:
@@ -41,7 +41,9 @@ class MaskedAutoencoder(BaseSelfSupervisor):
         encoded = self.backbone.encode(inputs, mask)
         return self.neck(encoded, mask, grid), mask
 
-    def loss(self, inputs: Tensor, data_samples: list | None = None,
+    def loss(self,
+             inputs: Tensor,
+             data_samples: list | None = None,
              **kwargs) -> dict[str, Tensor]:
         """Reconstruction loss of a batch of images (N, C, H, W)."""
         pred, mask = self.reconstruct(inputs)

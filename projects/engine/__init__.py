@@ -1,20 +1,17 @@
-"""What Glimpse adds to mmengine; importing it registers the classes.
+"""What Glimpse adds to mmengine; importing it registers the classes."""
+from projects.common.safe_load import CheckpointError, load_file
 
-It also registers checkpoint loaders that never execute code from a file, in
-place of mmengine's.
-"""
 from .amp import CpuAmpOptimWrapper
-from .checkpoint_io import CheckpointError, find_checkpoint, load_file
-from .hooks import (CrashSafeCheckpointHook, LazyRuntimeInfoHook,
-                    NonFiniteLossError)
+from .checkpoint_hook import CrashSafeCheckpointHook
+from .checkpoint_io import find_checkpoint
 from .loading import ImageError, LoadCheckedImage
 from .loops import ResumableEpochTrainLoop, ResumableIterTrainLoop
+from .losses import LazyRuntimeInfoHook, NonFiniteLossError
 from .runner import GlimpseRunner
 
 __all__ = [
     'CheckpointError', 'CpuAmpOptimWrapper', 'CrashSafeCheckpointHook',
     'GlimpseRunner', 'ImageError', 'LazyRuntimeInfoHook', 'LoadCheckedImage',
-    'NonFiniteLossError',
-    'ResumableEpochTrainLoop', 'ResumableIterTrainLoop', 'find_checkpoint',
-    'load_file'
+    'NonFiniteLossError', 'ResumableEpochTrainLoop', 'ResumableIterTrainLoop',
+    'find_checkpoint', 'load_file'
 ]

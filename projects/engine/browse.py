@@ -11,6 +11,7 @@ from mmengine.registry import DATASETS, VISUALIZERS, init_default_scope
 from PIL import Image
 from torch import Tensor
 
+from .data_check import named_data
 from .resumable_data import seeded
 
 
@@ -38,8 +39,9 @@ def draw_samples(cfg: Config, phase: str, number: int, out: str,
     if loader is None:
         raise ValueError(f'the config has no {phase}_dataloader')
     init_default_scope(cfg.get('default_scope', 'mmengine'))
-    dataset = DATASETS.build(loader['dataset'])
-    dataset.full_init()
+    with named_data(loader['dataset']):
+        dataset = DATASETS.build(loader['dataset'])
+        dataset.full_init()
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     drawer = None
@@ -62,12 +64,17 @@ def draw_samples(cfg: Config, phase: str, number: int, out: str,
                 Image.fromarray(picture).save(path)
             else:
                 drawer.add_datasample(
-                    name, picture, sample['data_samples'], draw_pred=False,
-                    show=False, out_file=str(path))
+                    name,
+                    picture,
+                    _drawable(sample['data_samples']),
+                    draw_pred=False,
+                    show=False,
+                    out_file=str(path))
             files.append(path)
     files.append(folder / 'grid.png')
-    Image.fromarray(grid([mmcv.imread(path, channel_order='rgb')
-                          for path in files[:-1]])).save(files[-1])
+    Image.fromarray(
+        grid([mmcv.imread(path, channel_order='rgb')
+              for path in files[:-1]])).save(files[-1])
     return files
 
 
@@ -81,17 +88,28 @@ def pictures(inputs: Tensor | Sequence[Tensor]) -> list[np.ndarray]:
     """
     if isinstance(inputs, Tensor):
         inputs = [inputs]
-    return [_picture(image_CHW.float().numpy(), image_CHW.is_floating_point())
-            for image_CHW in inputs]
+    return [
+        _picture(image_CHW.float().numpy(), image_CHW.is_floating_point())
+        for image_CHW in inputs
+    ]
 
 
 def _picture(image_CHW: np.ndarray, normalised: bool) -> np.ndarray:
     if normalised:
         low, high = image_CHW.min(), image_CHW.max()
         image_CHW = (image_CHW - low) / max(high - low, 1e-6) * 255
-    image_CHW = (image_CHW[2::-1] if len(image_CHW) >= 3 else np.repeat(
-        image_CHW[:1], 3, axis=0))
+    image_CHW = (
+        image_CHW[2::-1] if len(image_CHW) >= 3 else np.repeat(
+            image_CHW[:1], 3, axis=0))
     return np.ascontiguousarray(image_CHW.transpose(1, 2, 0).astype(np.uint8))
+
+
+def _drawable(data_sample: Any) -> Any:
+    """A data sample with its boxes as the visualizers draw them: tensors."""
+    instances = getattr(data_sample, 'gt_instances', None)
+    if instances is not None and hasattr(instances.get('bboxes'), 'tensor'):
+        instances.bboxes = instances.bboxes.tensor
+    return data_sample
 
 
 def _label(sample: dict, dataset: Any) -> str:
@@ -113,8 +131,8 @@ def grid(images: Sequence[np.ndarray], gap: int = 4) -> np.ndarray:
     canvas = np.full(
         (rows * (height + gap) - gap, columns * (width + gap) - gap, 3), 255,
         np.uint8)
-    for image, (top, left) in zip(images, _corners(rows, columns, height + gap,
-                                                   width + gap)):
+    for image, (top, left) in zip(
+            images, _corners(rows, columns, height + gap, width + gap)):
         canvas[top:top + image.shape[0], left:left + image.shape[1]] = image
     return canvas
 

@@ -60,13 +60,13 @@ SECTIONS: dict[str, tuple[set[str], str | None]] = {
     'train_dataloader': (LOADER, None),
     'val_dataloader': (LOADER, None),
     'test_dataloader': (LOADER, None),
-    'train_cfg': ({'by_epoch', 'max_epochs', 'max_iters'},
-                  'EpochBasedTrainLoop'),
+    'train_cfg': ({'by_epoch', 'max_epochs',
+                   'max_iters'}, 'EpochBasedTrainLoop'),
     'val_cfg': (set(), 'ValLoop'),
     'test_cfg': (set(), 'TestLoop'),
-    'optim_wrapper': (_arguments(DefaultOptimWrapperConstructor)
-                      | {'constructor', 'optimizer', 'paramwise_cfg'},
-                      'OptimWrapper'),
+    'optim_wrapper':
+    (_arguments(DefaultOptimWrapperConstructor)
+     | {'constructor', 'optimizer', 'paramwise_cfg'}, 'OptimWrapper'),
     'optim_wrapper.paramwise_cfg': ({
         'bias_decay_mult', 'bias_lr_mult', 'bypass_duplicate', 'custom_keys',
         'dcn_offset_lr_mult', 'dwconv_decay_mult', 'flat_decay_mult',
@@ -134,8 +134,8 @@ def check_options(cfg: Config, options: Mapping[str, Any]) -> None:
         elif '.' not in key and key not in TOP_LEVEL:
             print_log(
                 f'--cfg-options {key}: a variable of the config file. Where '
-                'it was used its old value stays; change it there',
-                'current', logging.WARNING)
+                'it was used its old value stays; change it there', 'current',
+                logging.WARNING)
     if problems:
         raise ValueError('--cfg-options ' + '; '.join(problems))
 

@@ -1,9 +1,30 @@
 """Clear messages for data that is not there."""
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from mmengine.utils import is_abs
+
+
+@contextmanager
+def named_data(dataset: Any) -> Iterator[None]:
+    """Build a data set inside; if its data is not there, say what is missing.
+
+    Args:
+        dataset: Config of the data set, or of a wrapper around data sets.
+
+    Raises:
+        FileNotFoundError: If a folder or file it names does not exist.
+        ValueError: If there is no sample in them.
+    """
+    try:
+        yield
+    except Exception as error:
+        problem = missing_data(dataset)
+        if problem is None and 'array to concatenate' in str(error):
+            problem = no_samples(dataset)  # BaseDataset's way of saying so
+        raise problem or error from None
 
 
 def missing_data(dataset: Any, field: str = 'dataset') -> Exception | None:
@@ -41,8 +62,8 @@ def no_samples(dataset: Any) -> ValueError:
     paths = [str(path) for _, path in _local_paths(dataset)] if isinstance(
         dataset, Mapping) else []
     return ValueError(
-        f'no sample found in {", ".join(paths) or "the data set"}; image '
-        'files of the expected extensions are needed')
+        f'no sample found in {", ".join(paths) or "the data set"}: expected '
+        'are image files, or annotations of the configured classes')
 
 
 def _wrapped(dataset: Mapping, field: str) -> Iterator[tuple[str, Any]]:

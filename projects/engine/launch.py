@@ -15,6 +15,14 @@ from .config_check import check_options, check_top_level
 from .runner import GlimpseRunner
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+# how each toolbox merges predictions, as its own tools/test.py has it
+TTA_MODELS: dict[str, dict] = dict(
+    mmpretrain=dict(type='AverageClsScoreTTA'),
+    mmdet=dict(
+        type='DetTTAModel',
+        tta_cfg=dict(nms=dict(type='nms', iou_threshold=0.5),
+                     max_per_img=100)),
+    mmseg=dict(type='SegTTAModel'))
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
@@ -136,9 +144,8 @@ def use_visualization(cfg: Config, args: argparse.Namespace) -> None:
     """
     hook = (cfg.get('default_hooks') or {}).get('visualization')
     if hook is None:
-        raise ValueError(
-            '--show and --show-dir: the config has no '
-            'default_hooks.visualization')
+        raise ValueError('--show and --show-dir: the config has no '
+                         'default_hooks.visualization')
     hook.update(
         show=args.show, wait_time=args.wait_time, interval=args.interval)
     if cfg.default_scope == 'mmpretrain':
@@ -154,26 +161,28 @@ def use_visualization(cfg: Config, args: argparse.Namespace) -> None:
 def use_tta(cfg: Config) -> None:
     """Test on augmented copies of each image and merge the predictions.
 
-    Raises:
-        ValueError: If the config does not say how; for classification,
-            averaging over horizontal flips is the default.
+    Uses the config's ``tta_model`` and ``tta_pipeline``; in their absence the
+    predictions of an image and its mirror image are merged.
     """
-    if 'tta_pipeline' not in cfg and cfg.default_scope == 'mmpretrain':
-        pipeline = copy.deepcopy(cfg.test_dataloader.dataset.pipeline)
-        flips = [dict(type='RandomFlip', prob=prob) for prob in (1., 0.)]
-        pipeline[-1] = dict(
-            type='TestTimeAug', transforms=[flips, [pipeline[-1]]])
-        cfg.tta_pipeline = pipeline
-        cfg.setdefault('tta_model', dict(type='AverageClsScoreTTA'))
-    if 'tta_pipeline' not in cfg or 'tta_model' not in cfg:
-        raise ValueError(
-            '--tta: the config has no tta_model and tta_pipeline, which say '
-            'how to augment and how to merge')
     dataset = cfg.test_dataloader.dataset
     while 'dataset' in dataset:
         dataset = dataset.dataset
-    dataset.pipeline = cfg.tta_pipeline
-    cfg.model = ConfigDict(**cfg.tta_model, module=cfg.model)
+    dataset.pipeline = cfg.get('tta_pipeline') or _mirrored(dataset.pipeline)
+    model = cfg.get('tta_model', TTA_MODELS.get(cfg.default_scope))
+    cfg.model = ConfigDict(**model, module=cfg.model)
+
+
+def _mirrored(pipeline: list[dict]) -> list[dict]:
+    """A test pipeline that gives an image and its mirror image."""
+    pack = copy.deepcopy(pipeline[-1])
+    if 'meta_keys' in pack:
+        pack['meta_keys'] = (*pack['meta_keys'], 'flip', 'flip_direction')
+    # the image first: its annotations are those of the merged sample
+    flips = [dict(type='RandomFlip', prob=prob) for prob in (0., 1.)]
+    return [
+        *pipeline[:-1],
+        dict(type='TestTimeAug', transforms=[flips, [pack]])
+    ]
 
 
 def use_output(cfg: Config, out: str) -> None:

@@ -84,9 +84,8 @@ class LoadCheckedImage(LoadImageFromFile):
         try:
             content = fileio.get(path, backend_args=self.backend_args)
         except OSError as error:
-            raise ImageError(
-                f'image {path} cannot be opened: '
-                f'{error.strerror or error}') from None
+            raise ImageError(f'image {path} cannot be opened: '
+                             f'{error.strerror or error}') from None
         if not content:
             raise ImageError(f'image {path} is empty: 0 bytes')
         try:

@@ -9,6 +9,7 @@ position ``p`` of one process is position ``p // N`` of process ``p % N``.
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import blake2b
 from itertools import islice
 from typing import Any
 
@@ -32,8 +33,8 @@ class SampleIndex(int):
         self.seed = seed
         return self
 
-    def __getnewargs__(self) -> tuple[int, int]:  # sent to worker processes
-        return int(self), self.seed
+    def __reduce__(self) -> tuple:  # it is sent to worker processes
+        return SampleIndex, (int(self), self.seed)
 
 
 class ResumableBatches:
@@ -98,9 +99,8 @@ class ResumableBatches:
             yield seeded
 
     def _seed_of(self, position: int) -> int:
-        mixed = np.random.SeedSequence(
-            self.seed, spawn_key=(self.epoch, position))
-        return int(mixed.generate_state(1)[0])
+        place = f'{self.seed} {self.epoch} {position}'.encode()
+        return int.from_bytes(blake2b(place, digest_size=4).digest(), 'big')
 
 
 class SeededDataset:
@@ -114,21 +114,21 @@ class SeededDataset:
     """
 
     def __init__(self, dataset: Any) -> None:
-        self.__dict__['dataset'] = dataset
+        self.__dict__['_inner'] = dataset
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith('__') or 'dataset' not in self.__dict__:
+        if name.startswith('__') or '_inner' not in self.__dict__:
             raise AttributeError(name)
-        return getattr(self.__dict__['dataset'], name)
+        return getattr(self.__dict__['_inner'], name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        setattr(self.__dict__['dataset'], name, value)
+        setattr(self.__dict__['_inner'], name, value)
 
     def __len__(self) -> int:
-        return len(self.__dict__['dataset'])
+        return len(self.__dict__['_inner'])
 
     def __getitem__(self, index: Any) -> Any:
-        dataset = self.__dict__['dataset']
+        dataset = self.__dict__['_inner']
         if not isinstance(index, SampleIndex):
             return dataset[index]
         with seeded(index.seed):

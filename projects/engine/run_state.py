@@ -22,10 +22,9 @@ PLAIN = {
 
 def random_state() -> dict[str, Any]:
     """State of every random number generator of this process."""
-    name, keys, *position = np.random.get_state()
     state = dict(
         python=random.getstate(),
-        numpy=(name, keys.tolist(), *position),
+        numpy=np.random.get_state(),
         torch=torch.get_rng_state())
     if torch.cuda.is_available():
         state['cuda'] = torch.cuda.get_rng_state()
@@ -36,7 +35,7 @@ def set_random_state(state: Mapping[str, Any]) -> None:
     """Put back what :func:`random_state` returned."""
     random.setstate(state['python'])
     name, keys, *position = state['numpy']
-    np.random.set_state((name, np.array(keys, dtype=np.uint32), *position))
+    np.random.set_state((name, np.asarray(keys, np.uint32), *position))
     torch.set_rng_state(state['torch'].cpu())
     if 'cuda' in state and torch.cuda.is_available():
         torch.cuda.set_rng_state(state['cuda'].cpu())
@@ -56,11 +55,10 @@ def plain(value: Any, name: str = 'checkpoint') -> Any:
         return torch.from_numpy(
             value.copy()) if value.dtype.kind in 'biuf' else value.tolist()
     if isinstance(value, Mapping):
-        items = {key: plain(item, f'{name}.{key}')
-                 for key, item in value.items()}
+        values = [plain(item, f'{name}.{key}') for key, item in value.items()]
         return {
             key: item
-            for key, item in items.items() if item is not _LEFT_OUT
+            for key, item in zip(value, values) if item is not _LEFT_OUT
         }
     if isinstance(value, (list, tuple, set)):
         items = [plain(item, f'{name}.{n}') for n, item in enumerate(value)]
@@ -75,7 +73,8 @@ def plain(value: Any, name: str = 'checkpoint') -> Any:
 def pack_logs(message_hub: Mapping[str, Any]) -> dict[str, Any]:
     """State of a ``MessageHub`` with histories as pairs of tensors."""
     scalars = {
-        key: dict(
+        key:
+        dict(
             values=torch.from_numpy(np.array(history.data[0])),
             counts=torch.from_numpy(np.array(history.data[1])),
             max_length=history.max_length)
@@ -88,11 +87,12 @@ def pack_logs(message_hub: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def unpack_logs(packed: Mapping[str, Any]) -> dict[str, Any]:
-    """The inverse of :func:`pack_logs`."""
+    """The inverse of :func:`pack_logs`; takes mmengine's own form too."""
     scalars = {
-        key: HistoryBuffer(history['values'].cpu().numpy(),
-                           history['counts'].cpu().numpy(),
-                           history['max_length'])
+        key:
+        history if isinstance(history, HistoryBuffer) else HistoryBuffer(
+            history['values'].cpu().numpy(), history['counts'].cpu().numpy(),
+            history['max_length'])
         for key, history in packed['log_scalars'].items()
     }
     return {**packed, 'log_scalars': scalars}

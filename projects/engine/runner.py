@@ -1,34 +1,23 @@
 """The runner behind ``tools/train.py`` and ``tools/test.py``."""
 import copy
-import os
-import shutil
 from collections.abc import Sized
-from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.dist import (all_gather_object, all_reduce,
-                           broadcast_object_list, get_rank, is_distributed,
-                           is_main_process)
-from mmengine.fileio import LocalBackend, get_file_backend
+from mmengine.dist import get_rank, is_distributed
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
-from mmengine.model import (BaseTTAModel, is_model_wrapper,
-                            revert_sync_batchnorm)
+from mmengine.model import is_model_wrapper, revert_sync_batchnorm
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.registry import RUNNERS
-from mmengine.runner import BaseLoop, CheckpointLoader, Runner
+from mmengine.runner import BaseLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
-from projects.common.checkpoint import load_state_dict, state_dict_of
-
-from .checkpoint_io import CheckpointError, commit_file, find_checkpoint
-from .data_check import missing_data, no_samples
+from .checkpoints import CheckpointRunner
+from .data_check import named_data, no_samples
 from .loading import NamingCollate
-from .resumable_data import ResumableBatches, make_resumable
-from .run_state import (pack_logs, plain, random_state, set_random_state,
-                        unpack_logs)
+from .resumable_data import make_resumable
 
 # mmengine's classes and ours that take their place in any config
 REPLACED = dict(
@@ -36,7 +25,6 @@ REPLACED = dict(
     RuntimeInfoHook='LazyRuntimeInfoHook',
     EpochBasedTrainLoop='ResumableEpochTrainLoop',
     IterBasedTrainLoop='ResumableIterTrainLoop')
-UNFINISHED = '.unfinished'
 
 
 def _replace(cfg: dict) -> dict:
@@ -47,18 +35,14 @@ def _replace(cfg: dict) -> dict:
 
 
 @RUNNERS.register_module()
-class GlimpseRunner(Runner):
+class GlimpseRunner(CheckpointRunner):
     """mmengine's ``Runner``, made safe to interrupt.
 
-    It takes the same configs. What differs: a checkpoint also holds random
-    states and the position in the data, is written whole or not at all, and
-    is read without executing code; training that is resumed on the CPU ends
-    with the weights of an unbroken run, bit for bit; losses are averaged over
-    processes and read without waiting at every step; distributed and
-    mixed-precision configs also run on machines without a GPU.
+    It takes the same configs. Besides what :class:`CheckpointRunner` does:
+    every sample depends on seed, epoch and position only; losses are averaged
+    over processes and read without waiting at every step; missing data is
+    named; distributed and mixed-precision configs also run without a GPU.
     """
-
-    # Environment: machines without a GPU
 
     def setup_env(self, env_cfg: dict) -> None:
         """See ``Runner``; processes without GPUs talk over gloo."""
@@ -76,29 +60,35 @@ class GlimpseRunner(Runner):
         if (self.distributed and not torch.cuda.is_available()
                 and not is_model_wrapper(model)):
             model = revert_sync_batchnorm(model)
-            model_wrapper_cfg = dict(
+            defaults = dict(
                 type='MMDistributedDataParallel',
                 broadcast_buffers=False,
                 find_unused_parameters=self.cfg.get('find_unused_parameters',
-                                                    False),
-                **(model_wrapper_cfg or {}),
-                device_ids=None)
+                                                    False))
+            model_wrapper_cfg = {
+                **defaults,
+                **(model_wrapper_cfg or {}), 'device_ids': None
+            }
         return super().wrap_model(model_wrapper_cfg, model)
 
     def build_optim_wrapper(
             self, optim_wrapper: Any) -> OptimWrapper | OptimWrapperDict:
-        """See ``Runner``; mixed precision is bfloat16 on the CPU."""
+        """See ``Runner``; mixed precision is bfloat16 on the CPU.
+
+        Detectors train in float32 there: mmcv's operators know no bfloat16.
+        """
         if (isinstance(optim_wrapper, dict)
                 and optim_wrapper.get('type') == 'AmpOptimWrapper'
                 and not torch.cuda.is_available()):
-            self.logger.info('no GPU: mixed precision runs in bfloat16')
+            detects = self.cfg.get('default_scope') == 'mmdet'
+            self.logger.info('no GPU: in place of mixed precision, training '
+                             f'in {"float32" if detects else "bfloat16"}')
             optim_wrapper = copy.deepcopy(optim_wrapper)
-            optim_wrapper['type'] = 'CpuAmpOptimWrapper'
-            for name in ('loss_scale', 'dtype'):
+            optim_wrapper['type'] = ('OptimWrapper'
+                                     if detects else 'CpuAmpOptimWrapper')
+            for name in ('loss_scale', 'dtype', 'use_fsdp'):
                 optim_wrapper.pop(name, None)
         return super().build_optim_wrapper(optim_wrapper)
-
-    # Parts that take the place of mmengine's
 
     def register_hook(self,
                       hook: Hook | dict,
@@ -130,234 +120,9 @@ class GlimpseRunner(Runner):
         dataloader = {**dataloader}
         if not torch.cuda.is_available():
             dataloader['pin_memory'] = False  # would warn and do nothing
-        try:
+        with named_data(dataloader['dataset']):
             loader = Runner.build_dataloader(dataloader, seed)
-        except Exception as error:
-            problem = missing_data(dataloader['dataset'])
-            if problem is None and 'array to concatenate' in str(error):
-                problem = no_samples(dataloader['dataset'])
-            raise problem or error from None
         if isinstance(loader.dataset, Sized) and len(loader.dataset) == 0:
             raise no_samples(dataloader['dataset'])
         loader.collate_fn = NamingCollate(loader.collate_fn)
         return make_resumable(loader, seed)
-
-    # Checkpoints
-
-    def save_checkpoint(self,
-                        out_dir: str,
-                        filename: str,
-                        file_client_args: dict | None = None,
-                        save_optimizer: bool = True,
-                        save_param_scheduler: bool = True,
-                        meta: dict | None = None,
-                        by_epoch: bool = True,
-                        backend_args: dict | None = None) -> None:
-        """See ``Runner``; a crash or a full disk leaves no partial file.
-
-        To be called on all processes: each contributes its random state.
-
-        Raises:
-            OSError: If the disk is full or not writable. Earlier checkpoints
-                are left as they are.
-        """
-        self.call_hook('flush_losses')
-        self._run_state = self._collect_run_state()
-        options = dict(
-            file_client_args=file_client_args,
-            save_optimizer=save_optimizer,
-            save_param_scheduler=save_param_scheduler and
-            self.param_schedulers is not None,
-            meta=meta,
-            by_epoch=by_epoch,
-            backend_args=backend_args)
-        backend = get_file_backend(out_dir, backend_args=backend_args)
-        if not isinstance(backend, LocalBackend):
-            super().save_checkpoint(out_dir, filename, **options)
-        elif is_main_process():
-            path = os.path.join(out_dir, filename)
-            try:
-                super().save_checkpoint(out_dir, filename + UNFINISHED,
-                                        **options)
-                commit_file(path + UNFINISHED, path)
-            except OSError as error:
-                free = shutil.disk_usage(out_dir).free / 2**20
-                raise OSError(
-                    error.errno, f'checkpoint {path} was not written '
-                    f'({error.strerror or error}; {free:.0f} MiB free). '
-                    'Earlier checkpoints are intact: make room, then '
-                    '--resume') from None
-            finally:
-                Path(path + UNFINISHED).unlink(missing_ok=True)
-
-    @staticmethod
-    def remove_unfinished_checkpoints(folder: str) -> None:
-        """Delete what a killed run was writing."""
-        if os.path.isdir(folder):
-            for path in Path(folder).glob(f'*{UNFINISHED}'):
-                path.unlink()
-
-    def call_hook(self, fn_name: str, **kwargs: Any) -> None:
-        """See ``Runner``; after the hooks, completes a checkpoint."""
-        super().call_hook(fn_name, **kwargs)
-        if fn_name == 'before_save_checkpoint':
-            checkpoint = kwargs['checkpoint']
-            checkpoint.update(
-                self._run_state,
-                message_hub=pack_logs(checkpoint['message_hub']))
-            for name, value in checkpoint.items():
-                # state dicts hold tensors only, and metadata of their own
-                if not name.endswith('state_dict'):
-                    checkpoint[name] = plain(value, name)
-
-    def _collect_run_state(self) -> dict[str, Any]:
-        """What mmengine does not save; to be called on all processes."""
-        state = dict(
-            random_states=all_gather_object(random_state()),
-            # a checkpoint written while training comes before the validation
-            # that may be due then
-            val_pending=self.message_hub.get_info('loop_stage') == 'train')
-        batches = self.train_dataloader.batch_sampler
-        if isinstance(batches, ResumableBatches):
-            state['data'] = dict(
-                seed=batches.seed,
-                epoch_length=len(batches),
-                batches_done=getattr(self.train_loop, 'batches_done', 0))
-        wrapper = self.optim_wrapper
-        if isinstance(wrapper, OptimWrapper) and not isinstance(
-                wrapper, OptimWrapperDict) and not wrapper.should_update():
-            state['gradients'] = self._accumulated_gradients()
-        return state
-
-    def _accumulated_gradients(self) -> dict[str, torch.Tensor]:
-        """Gradients between two updates, averaged over processes."""
-        gradients = {
-            name: parameter.grad.clone()
-            for name, parameter in self._bare_model().named_parameters()
-            if parameter.grad is not None
-        }
-        for gradient in gradients.values():
-            all_reduce(gradient, op='mean')
-        return gradients
-
-    def _bare_model(self) -> nn.Module:
-        model = self.model.module if is_model_wrapper(
-            self.model) else self.model
-        return model.module if isinstance(model, BaseTTAModel) else model
-
-    def load_or_resume(self) -> None:
-        """See ``Runner``; a folder to resume from has to hold something.
-
-        ``resume=True`` in a config without ``load_from`` starts from scratch
-        in a new work directory, as long recipes expect.
-
-        Raises:
-            FileNotFoundError: If ``load_from`` is a folder without a
-                checkpoint.
-            CheckpointError: If all checkpoints there are damaged.
-        """
-        source = self._load_from or self.work_dir
-        if self._has_loaded or not self._resume or not (
-                self._load_from is None or os.path.isdir(source)):
-            super().load_or_resume()
-            return
-        found = [find_checkpoint(source) if is_main_process() else None]
-        broadcast_object_list(found)
-        if found[0] is not None:
-            self.resume(found[0])
-        elif self._load_from is None:
-            self.logger.info(
-                f'nothing to resume in {source}: training starts from scratch')
-        else:
-            raise FileNotFoundError(
-                f'cannot resume: there is no checkpoint in {source}. Leave '
-                'out --resume to start from scratch')
-
-    def load_checkpoint(self,
-                        filename: str,
-                        map_location: Any = 'cpu',
-                        strict: bool = False,
-                        revise_keys: Any = None) -> dict:
-        """Load weights and report which; see ``Runner``.
-
-        Training may start from a part of the model, so ``load_from`` needs
-        the backbone alone. Resuming and testing need every weight.
-
-        Raises:
-            ValueError: If the checkpoint does not fit the model.
-        """
-        checkpoint = CheckpointLoader.load_checkpoint(
-            filename, map_location=map_location)
-        if self._resume:
-            _check_is_training_state(checkpoint, filename)
-        if not isinstance(checkpoint, dict) or 'state_dict' not in checkpoint:
-            checkpoint = dict(state_dict=state_dict_of(checkpoint, filename))
-        if self._resume:
-            checkpoint['message_hub'] = unpack_logs(checkpoint['message_hub'])
-        self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
-        # train() has built the optimiser by now, test() never does
-        starts_training = (
-            isinstance(self.optim_wrapper, OptimWrapper) and not self._resume)
-        whole_model = {} if starts_training else dict(
-            part='', min_coverage=1.)
-        load_state_dict(self._bare_model(),
-                        state_dict_of(checkpoint, filename), filename,
-                        **whole_model)
-        self._has_loaded = True
-        self._resumed = checkpoint
-        return checkpoint
-
-    def resume(self,
-               filename: str,
-               resume_optimizer: bool = True,
-               resume_param_scheduler: bool = True,
-               map_location: Any = 'cpu') -> None:
-        """See ``Runner``; also random states and the place in the data."""
-        self._resume = True
-        super().resume(
-            filename,
-            resume_optimizer,
-            resume_param_scheduler and self.param_schedulers is not None,
-            map_location)
-        checkpoint, self._resumed = self._resumed, {}
-        self._resume_data(checkpoint)
-        parameters = dict(self._bare_model().named_parameters())
-        for name, gradient in checkpoint.get('gradients', {}).items():
-            parameters[name].grad = gradient.to(parameters[name].device)
-        states = checkpoint.get('random_states', ())
-        if len(states) == self.world_size:
-            set_random_state(states[self.rank])
-        else:
-            self.logger.warning(
-                f'{filename} has random states of {len(states)} processes, '
-                f'this run has {self.world_size}: it continues, but not as '
-                'the same run would have')
-
-    def _resume_data(self, checkpoint: dict) -> None:
-        """Continue with the batch after the last one of the checkpoint."""
-        loop = self.train_loop
-        batches = loop.dataloader.batch_sampler
-        saved = checkpoint.get('data')
-        if saved is None or not isinstance(batches, ResumableBatches):
-            return
-        batches.reseed(saved['seed'])
-        done, length = saved['batches_done'], saved['epoch_length']
-        if len(batches) != length:
-            done = round(done * len(batches) / length)
-            self.logger.warning(
-                f'an epoch had {length} batches and has {len(batches)} now: '
-                'training continues at the same share of the epoch')
-        loop.batches_done = done
-        loop.val_pending = checkpoint['val_pending'] and done == 0
-
-
-def _check_is_training_state(checkpoint: Any, filename: str) -> None:
-    """Raise when ``checkpoint`` holds weights alone."""
-    needed = {'meta', 'message_hub', 'optimizer'}
-    if isinstance(checkpoint, dict) and needed <= checkpoint.keys():
-        return
-    raise CheckpointError(
-        f'cannot resume from {filename}: it holds weights but no optimiser '
-        'state. To start a new training from weights, leave out --resume and '
-        f'give --cfg-options load_from={filename}, or name the file in the '
-        "backbone's init_cfg")

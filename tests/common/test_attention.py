@@ -106,8 +106,7 @@ def test_tokens_outside_are_not_attended_to(kind, monkeypatch):
     inside = torch.rand(2, 20) < 0.6
     inside[:, 7] = True
     inputs = random_case(span, 2, kind)
-    assert_same(
-        inputs, torch.randn_like(inputs[0]), span=span, inside=inside)
+    assert_same(inputs, torch.randn_like(inputs[0]), span=span, inside=inside)
 
 
 def test_extreme_scores_stay_finite():
@@ -180,8 +179,7 @@ def test_resampling_keeps_constants_and_same_sizes():
     torch.testing.assert_close(resized, torch.full((63, 2), 1.5))
     axis = torch.full((5, 4), 2.5)
     assert resample_axis(axis, 5) is axis
-    torch.testing.assert_close(
-        resample_axis(axis, 9), torch.full((9, 4), 2.5))
+    torch.testing.assert_close(resample_axis(axis, 9), torch.full((9, 4), 2.5))
 
 
 @pytest.mark.parametrize('kind', [TableAttention, AxisAttention])

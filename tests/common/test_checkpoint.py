@@ -13,7 +13,11 @@ ARCH = dict(channels=(8, 16, 32), depths=(1, 1, 1), mlp_ratios=(2, 2, 2),
 
 def backbone(**kwargs):
     model = MODELS.build(
-        dict(type='ConvViT', **{'arch': ARCH, 'img_size': 64, **kwargs}))
+        dict(type='ConvViT', **{
+            'arch': ARCH,
+            'img_size': 64,
+            **kwargs
+        }))
     for param in model.parameters():
         torch.nn.init.normal_(param)
     return model
@@ -104,8 +108,8 @@ def test_things_that_are_no_checkpoint(tmp_path):
 RULES = [
     Rename('a.*.norm1.*', 'b.*.ln1.*'),
     Rename('a.*.attn.**', 'b.*.attn.**'),
-    Rename('conv.*', 'linear.*', lambda t: t.flatten(1), lambda t: t[..., None]
-           ),
+    Rename('conv.*', 'linear.*', lambda t: t.flatten(1),
+           lambda t: t[..., None]),
 ]
 
 

@@ -83,8 +83,8 @@ def test_tubes_repeat_over_time():
     assert frames[:, 0].sum(1).tolist() == [176, 176]
 
 
-@pytest.mark.parametrize('grid, scale', [((3, 5), (4, 4)), ((2, 3, 4),
-                                                            (1, 2, 2))])
+@pytest.mark.parametrize('grid, scale', [((3, 5), (4, 4)),
+                                         ((2, 3, 4), (1, 2, 2))])
 def test_visible_map_is_the_upsampled_mask(grid, scale):
     length = torch.Size(grid).numel()
     mask = TokenMask(torch.randperm(length)[None, :length // 3], grid)

@@ -23,10 +23,10 @@ def linear_probe():
 
 
 CASES = {
-    'pretrain': (lambda: official('keys_convmae_pretrain_base'),
-                 build_pretrain),
-    'finetune': (lambda: official('keys_convvit_finetune_base'),
-                 build_classifier),
+    'pretrain':
+    (lambda: official('keys_convmae_pretrain_base'), build_pretrain),
+    'finetune':
+    (lambda: official('keys_convvit_finetune_base'), build_classifier),
 }
 
 

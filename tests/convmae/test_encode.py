@@ -11,7 +11,11 @@ from projects.common.masking import (DisjointTokenMasking, RandomTokenMasking,
 
 def build(**kwargs):
     model = MODELS.build(
-        dict(type='ConvViT', **{'arch': 'tiny', 'img_size': 64, **kwargs}))
+        dict(type='ConvViT', **{
+            'arch': 'tiny',
+            'img_size': 64,
+            **kwargs
+        }))
     for param in model.parameters():
         if param.ndim == 1:
             torch.nn.init.normal_(param, 1 if param.std() == 0 else 0, .2)
@@ -70,10 +74,9 @@ def test_hidden_pixels_do_not_reach_the_latent():
     mask = RandomTokenMasking(0.75)(2, (4, 4))
     hidden = 1 - mask.visible_map((16, 16)).double()
     changed = x + hidden * torch.randn_like(x) * 100
-    for ours, other in zip(model.encode(x, mask)[1] + [model.encode(x, mask)[0]
-                                                       ],
-                           model.encode(changed, mask)[1]
-                           + [model.encode(changed, mask)[0]]):
+    for ours, other in zip(
+            model.encode(x, mask)[1] + [model.encode(x, mask)[0]],
+            model.encode(changed, mask)[1] + [model.encode(changed, mask)[0]]):
         assert torch.equal(ours, other)
     # the ablation without masked convolution does leak
     model.masked_conv = False

@@ -177,9 +177,8 @@ def test_kit_classifier():
     model = build_classifier().double()
     load(model, weights, 'finetune')
     features = model.extract_feat(hash_input((2, 3, 224, 224)))
-    assert_summary(features[-1],
-                   (-0.00117144, 1.00159709, -0.63158135, -0.15897231,
-                    -0.51401423, -1.07271387))
+    assert_summary(features[-1], (-0.00117144, 1.00159709, -0.63158135,
+                                  -0.15897231, -0.51401423, -1.07271387))
     assert_summary(
         model.head(features), (-0.02307477, 1.01242731, -0.91382686,
                                -1.39393710, -1.03975369, -1.08058531))

@@ -110,8 +110,12 @@ def train(config, work_dir, *args, kill_at=None, processes=1):
     if processes > 1:
         command = ['bash', str(ROOT / 'tools/dist_train.sh'), str(config),
                    str(processes)]  # yapf: disable
-    done = subprocess.run([*command, '--work-dir', str(work_dir), *args],
-                          env=env, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [*command, '--work-dir', str(work_dir), *args],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=300)
     return done
 
 

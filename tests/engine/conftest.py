@@ -75,7 +75,8 @@ def image_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for number in range(8):
             shape = (20, 24) if number == 0 else (20, 24, 3)
             picture = rng.integers(0, 255, shape, dtype=np.uint8)
-            Image.fromarray(picture).save(root / label / f'{number}.png')
+            Image.fromarray(picture).save(root / label /
+                                          f'{label}{number}.png')
     return root
 
 
@@ -96,7 +97,8 @@ def run_tool(tmp_path: Path) -> Callable[..., tuple[int, str]]:
     context = multiprocessing.get_context('forkserver')
     context.set_forkserver_preload(['projects.engine', 'mmpretrain'])
 
-    def run(name: str, *arguments: object,
+    def run(name: str,
+            *arguments: object,
             max_file_size: int | None = None) -> tuple[int, str]:
         log = tmp_path / 'log.txt'
         process = context.Process(

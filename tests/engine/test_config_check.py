@@ -6,6 +6,7 @@ import mmdet
 import mmpretrain
 import mmseg
 import pytest
+from faults import TOOLS
 from mmengine.config import Config
 
 from projects.engine.config_check import (check_options, check_top_level,
@@ -34,9 +35,9 @@ def test_slips_of_the_pen_are_found(key, meant):
 
 
 def test_free_variables_of_the_toolboxes_are_left_alone():
-    """All top-level names of all configs that the toolboxes ship."""
+    """All top-level names of all configs that the toolboxes and we ship."""
     names: set[str] = set()
-    for folder in TOOLBOXES.values():
+    for folder in (*TOOLBOXES.values(), TOOLS.parent / 'configs'):
         for path in folder.rglob('*.py'):
             for node in ast.parse(path.read_text()).body:
                 if isinstance(node, ast.Assign):
@@ -63,17 +64,31 @@ def detection():
 
 
 @pytest.mark.parametrize('key', [
-    'train_dataloader.batch_size', 'train_dataloader.prefetch_factor',
-    'train_dataloader.dataset.indices', 'optim_wrapper.optimizer.lr',
-    'optim_wrapper.optimizer.fused', 'optim_wrapper.accumulative_counts',
+    'train_dataloader.batch_size',
+    'train_dataloader.prefetch_factor',
+    'train_dataloader.dataset.indices',
+    'optim_wrapper.optimizer.lr',
+    'optim_wrapper.optimizer.fused',
+    'optim_wrapper.accumulative_counts',
     'optim_wrapper.clip_grad.max_norm',
     'optim_wrapper.paramwise_cfg.custom_keys.any.lr_mult',
-    'model.backbone.init_cfg.checkpoint', 'model.backbone.norm_cfg',
-    'default_hooks.logger.interval', 'default_hooks.checkpoint.save_best',
-    'train_cfg.max_epochs', 'train_cfg.val_interval', 'param_scheduler.1.end',
-    'randomness.seed', 'randomness.deterministic', 'load_from', 'work_dir',
-    'resume', 'compile', 'visualizer.vis_backends.0.type',
-    'env_cfg.dist_cfg.timeout', 'auto_scale_lr.enable', 'custom_hooks',
+    'model.backbone.init_cfg.checkpoint',
+    'model.backbone.norm_cfg',
+    'default_hooks.logger.interval',
+    'default_hooks.checkpoint.save_best',
+    'train_cfg.max_epochs',
+    'train_cfg.val_interval',
+    'param_scheduler.1.end',
+    'randomness.seed',
+    'randomness.deterministic',
+    'load_from',
+    'work_dir',
+    'resume',
+    'compile',
+    'visualizer.vis_backends.0.type',
+    'env_cfg.dist_cfg.timeout',
+    'auto_scale_lr.enable',
+    'custom_hooks',
 ])
 def test_usual_changes_are_accepted(pretrain, detection, key):
     check_options(pretrain, {key: 1})

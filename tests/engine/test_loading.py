@@ -1,12 +1,16 @@
 """Images of every kind are read upright; what is no image is named."""
 import io
+import re
 
 import numpy as np
 import pytest
 import torch
-from mmengine.registry import TRANSFORMS
+from mmengine.dataset import default_collate
+from mmengine.registry import TRANSFORMS, init_default_scope
+from mmpretrain.structures import DataSample
 from PIL import Image
 
+from projects.engine import GlimpseRunner
 from projects.engine.loading import ImageError, LoadCheckedImage, NamingCollate
 
 RED, BLUE = (255, 0, 0), (0, 128, 255)
@@ -58,8 +62,14 @@ def test_grey_images_get_three_channels(tmp_path, mode):
 
 
 @pytest.mark.parametrize('orientation, red', [
-    (1, (4, 4)), (2, (4, 44)), (3, (28, 44)), (4, (28, 4)), (5, (4, 4)),
-    (6, (4, 28)), (7, (44, 28)), (8, (44, 4)),
+    (1, (4, 4)),
+    (2, (4, 44)),
+    (3, (28, 44)),
+    (4, (28, 4)),
+    (5, (4, 4)),
+    (6, (4, 28)),
+    (7, (44, 28)),
+    (8, (44, 4)),
 ])
 @pytest.mark.parametrize('kind', ['JPEG', 'PNG'])
 def test_exif_orientation_is_applied(tmp_path, kind, orientation, red):
@@ -115,14 +125,12 @@ def test_policy_has_to_be_known():
 
 
 def sample(path, size):
-    from mmpretrain.structures import DataSample
     return dict(
         inputs=torch.zeros(3, *size),
         data_samples=DataSample(metainfo=dict(img_path=path)))
 
 
 def test_images_that_do_not_fit_together_are_named():
-    from mmengine.dataset import default_collate
     collate = NamingCollate(default_collate)
     same = collate([sample('a.png', (8, 8)), sample('b.png', (8, 8))])
     assert same['inputs'].shape == (2, 3, 8, 8)
@@ -147,13 +155,12 @@ def bad_folder(root, share: float):
 ])
 def test_policy_in_a_training(run_tool, config, tmp_path, share, policy, code,
                               message):
-    import re
     root = bad_folder(tmp_path / 'bad', share)
     with config.open('a') as file:
-        file.write(
-            f"pipeline[0] = dict(type='LoadCheckedImage', on_error='{policy}')"
-            "\ntrain_dataloader['dataset'].update(\n"
-            f"    data_root={str(root)!r}, pipeline=pipeline)\n")
+        file.write(f"""
+pipeline[0] = dict(type='LoadCheckedImage', on_error='{policy}')
+train_dataloader['dataset'].update(data_root='{root}', pipeline=pipeline)
+""")
     exit_code, log = run_tool('train.py', config, '--no-validate',
                               '--cfg-options', 'train_cfg.max_epochs=1',
                               'train_dataloader.num_workers=1')
@@ -164,19 +171,22 @@ def test_policy_in_a_training(run_tool, config, tmp_path, share, policy, code,
 @pytest.mark.parametrize('make, message', [
     (lambda path: None, 'does not exist'),
     (lambda path: path.mkdir(), 'is empty; images are expected'),
-    (lambda path: (path.mkdir(), (path / 'notes.txt').touch()),
-     'no sample found|Found 0 files'),
+    (lambda path:
+     (path.mkdir(),
+      (path / 'notes.txt').touch()), 'no sample found|Found 0 files'),
 ])
 def test_missing_data_is_named(tmp_path, make, message):
-    from mmengine.registry import init_default_scope
-
-    from projects.engine import GlimpseRunner
     init_default_scope('mmpretrain')
     path = tmp_path / 'data'
     make(path)
     with pytest.raises((ValueError, FileNotFoundError, RuntimeError),
                        match=f'{path}.*({message})|({message}).*{path}'):
         GlimpseRunner.build_dataloader(
-            dict(batch_size=2, sampler=dict(type='DefaultSampler'),
-                 dataset=dict(type='CustomDataset', data_root=str(path),
-                              with_label=False, pipeline=[])))
+            dict(
+                batch_size=2,
+                sampler=dict(type='DefaultSampler'),
+                dataset=dict(
+                    type='CustomDataset',
+                    data_root=str(path),
+                    with_label=False,
+                    pipeline=[])))

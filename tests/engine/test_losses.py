@@ -1,6 +1,7 @@
 """Losses that are logged: of all processes, and never NaN unnoticed."""
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,12 @@ def logged_losses(work_dir: Path) -> list[float]:
     files = sorted(work_dir.glob('*/vis_data/scalars.json'))
     lines = [json.loads(line) for line in files[-1].read_text().splitlines()]
     return [line['loss'] for line in lines if 'loss' in line]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        return probe.getsockname()[1]
 
 
 def test_nan_stops_and_keeps_the_last_good_checkpoint(run_tool, config,
@@ -50,12 +57,20 @@ def test_two_processes_log_the_losses_of_one(run_tool, config, tmp_path):
                          'train_dataloader.batch_size=8')
     assert code == 0, log
     done = subprocess.run(
-        ['bash', TOOLS / 'dist_train.sh', config, '2', '--work-dir', two,
-         '--no-validate', '--cfg-options', 'train_dataloader.batch_size=4',
-         'train_dataloader.num_workers=1', 'env_cfg.dist_cfg.backend=nccl'],
-        env={**os.environ, 'PYTHON': sys.executable, 'PORT': '29677',
-             'PYTHONPATH': str(TOOLS.parent / 'tests')},
-        capture_output=True, text=True, cwd=tmp_path, timeout=180)
+        [
+            'bash', TOOLS / 'dist_train.sh', config, '2', '--work-dir', two,
+            '--no-validate', '--cfg-options', 'train_dataloader.batch_size=4',
+            'train_dataloader.num_workers=1', 'env_cfg.dist_cfg.backend=nccl'
+        ],
+        env={
+            **os.environ, 'PYTHON': sys.executable,
+            'PORT': str(free_port()),
+            'PYTHONPATH': str(TOOLS.parent / 'tests')
+        },
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=180)
     assert done.returncode == 0, done.stderr
     first, second = logged_losses(one), logged_losses(two)
     assert len(first) >= 3 and first == pytest.approx(second, rel=1e-5)

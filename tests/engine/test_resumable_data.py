@@ -28,14 +28,18 @@ class Draws(BaseDataset):
         return torch.tensor([float(int(idx)), *draws], dtype=torch.float64)
 
 
-def loader(workers: int = 0, shuffle: bool = True, sampler=DefaultSampler,
+def loader(workers: int = 0,
+           shuffle: bool = True,
+           sampler=DefaultSampler,
            seed: int = 5) -> DataLoader:
     dataset = Draws(pipeline=[])
     return make_resumable(
         DataLoader(
-            dataset, batch_size=3,
+            dataset,
+            batch_size=3,
             sampler=sampler(dataset, shuffle=shuffle, seed=seed),
-            num_workers=workers, persistent_workers=workers > 0), seed)
+            num_workers=workers,
+            persistent_workers=workers > 0), seed)
 
 
 def epoch(batches: DataLoader, number: int, start: int = 0) -> torch.Tensor:
@@ -97,11 +101,10 @@ def test_processes_share_the_samples_of_one(monkeypatch, kind):
     dataset = Draws(pipeline=[])
 
     def batches(rank, world_size, size):
-        monkeypatch.setattr(
-            'projects.engine.resumable_data.get_dist_info',
-            lambda: (rank, world_size))
-        monkeypatch.setattr('mmengine.dataset.sampler.get_dist_info',
+        monkeypatch.setattr('projects.engine.resumable_data.get_dist_info',
                             lambda: (rank, world_size))
+        monkeypatch.setattr('mmengine.dataset.sampler.get_dist_info', lambda:
+                            (rank, world_size))
         sampler = kind(dataset, seed=3)
         batches = ResumableBatches(BatchSampler(sampler, size, True), 3)
         return list(islice(batches, 2))
@@ -131,9 +134,11 @@ def test_seeded_restores_after_an_error():
 
 def test_attributes_are_those_of_the_data_set():
     dataset = Draws(pipeline=[], metainfo=dict(classes=['a']))
-    proxy = pickle.loads(pickle.dumps(SeededDataset(dataset)))
+    proxy = SeededDataset(dataset)
     assert proxy.metainfo['classes'] == ['a'] and len(proxy) == 10
     proxy.pipeline = 'changed by a hook'
-    assert proxy.dataset.pipeline == 'changed by a hook'
+    assert dataset.pipeline == 'changed by a hook'
+    copy = pickle.loads(pickle.dumps(proxy))
+    assert copy.pipeline == 'changed by a hook' and len(copy) == 10
     with pytest.raises(AttributeError):
         proxy.no_such_thing

@@ -1,4 +1,5 @@
 """Interrupted training continues as if nothing had happened."""
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -7,20 +8,21 @@ import torch
 
 def assert_same_run(one: Path, other: Path) -> None:
     """Two final checkpoints agree to the last bit, also in what they log."""
-    first, second = (torch.load(path, weights_only=True)
-                     for path in (one, other))
+    first, second = (
+        torch.load(path, weights_only=True) for path in (one, other))
     for part in ('state_dict', 'optimizer', 'param_schedulers',
                  'random_states', 'data', 'ema_state_dict'):
         assert_equal(first.get(part), second.get(part), part)
     for name in ('epoch', 'iter', 'seed'):
         assert first['meta'][name] == second['meta'][name]
-    logs = [
-        checkpoint['message_hub']['log_scalars']
-        for checkpoint in (first, second)
-    ]
-    for name in logs[0]:
+    logs = [checkpoint['message_hub'] for checkpoint in (first, second)]
+    best = [hub['runtime_info']['best_ckpt'] for hub in logs]
+    assert Path(best[0]).name == Path(best[1]).name
+    scalars = [hub['log_scalars'] for hub in logs]
+    assert scalars[0].keys() == scalars[1].keys()
+    for name in scalars[0]:
         if 'time' not in name and 'memory' not in name:
-            assert_equal(logs[0][name], logs[1][name], name)
+            assert_equal(scalars[0][name], scalars[1][name], name)
 
 
 def assert_equal(one, other, where: str) -> None:
@@ -38,19 +40,23 @@ def assert_equal(one, other, where: str) -> None:
         assert one == other, where
 
 
+SEED = ['randomness.seed=3']
+WORKERS = [
+    'train_dataloader.num_workers=2', 'train_dataloader.persistent_workers=1'
+]
 BY_ITER = [
     'default_hooks.checkpoint.by_epoch=False',
-    'default_hooks.checkpoint.interval=2',
+    'default_hooks.checkpoint.interval=4',
     'default_hooks.checkpoint.max_keep_ckpts=2'
 ]
-# gradients accumulate over 3 iterations, a checkpoint comes every 4
+# gradients accumulate over 3 iterations, a checkpoint comes every 5
 ITER_LOOP = """
 train_cfg = dict(by_epoch=False, max_iters=14, val_interval=5)
 param_scheduler = dict(type='PolyLR', by_epoch=False, end=14)
 train_dataloader['sampler'] = dict(type='InfiniteSampler')
 train_dataloader.update(num_workers=1, persistent_workers=True)
 optim_wrapper['accumulative_counts'] = 3
-default_hooks['checkpoint'].update(by_epoch=False, interval=4)
+default_hooks['checkpoint'].update(by_epoch=False, interval=5)
 custom_hooks += [dict(type='EMAHook', momentum=0.1)]
 """
 
@@ -59,57 +65,83 @@ def kill(stage: str, iteration: int) -> str:
     return f'custom_hooks.0.{stage}={iteration}'
 
 
-@pytest.mark.parametrize('extra, options, faults, last', [
+@pytest.fixture(scope='module')
+def unbroken(tmp_path_factory) -> Callable[..., Path]:
+    """Work directory of a run nobody interrupts, trained once per config."""
+    done: dict[tuple[str, ...], Path] = {}
+
+    def train(run_tool, config: Path, options: list[str]) -> Path:
+        key = (config.read_text(), *options)
+        if key not in done:
+            done[key] = tmp_path_factory.mktemp('unbroken')
+            code, log = run_tool('train.py', config, '--work-dir', done[key],
+                                 '--cfg-options', *options)
+            assert code == 0, log
+        return done[key]
+
+    return train
+
+
+@pytest.mark.parametrize('extra, options, how, faults, last', [
     pytest.param(
-        '', ['randomness.seed=3'],
-        [kill('kill_at', 8), kill('kill_in_val_after', 10)], 'epoch_3.pth',
+        '',
+        SEED, [],
+        [kill('kill_at', 8), kill('kill_in_val_after', 10)],
+        'epoch_3.pth',
         id='saved-by-epoch'),
     pytest.param(
-        '', BY_ITER, [kill('kill_at', 3), kill('kill_at', 9)], 'iter_15.pth',
+        '',
+        BY_ITER, [], [kill('kill_at', 9)],
+        'iter_15.pth',
         id='saved-in-mid-epoch'),
     pytest.param(
-        '', [*BY_ITER, 'train_dataloader.num_workers=2',
-             'train_dataloader.persistent_workers=True'],
-        [kill('kill_at', 9)], 'iter_15.pth', id='two-workers'),
+        '',
+        BY_ITER,
+        WORKERS, [kill('kill_at', 13)],
+        'iter_15.pth',
+        id='two-workers'),
     pytest.param(
-        ITER_LOOP, ['randomness.seed=3'],
-        [kill('kill_at', 7), kill('kill_in_val_after', 9)], 'iter_14.pth',
+        ITER_LOOP,
+        SEED, [],
+        [kill('kill_at', 7), kill('kill_in_val_after', 9)],
+        'iter_14.pth',
         id='iter-loop-ema-accumulation'),
     pytest.param(
-        ITER_LOOP, ['train_dataloader.sampler.type=DefaultSampler'],
-        [kill('kill_at', 9)], 'iter_14.pth', id='iter-loop-finite-sampler'),
+        ITER_LOOP, ['train_dataloader.sampler.type=DefaultSampler'], [],
+        [kill('kill_at', 9)],
+        'iter_14.pth',
+        id='iter-loop-finite-sampler'),
 ])
-def test_killed_run_ends_as_unbroken(run_tool, config, tmp_path, extra,
-                                     options, faults, last):
+def test_killed_run_ends_as_unbroken(run_tool, config, tmp_path, unbroken,
+                                     extra, options, how, faults, last):
     with config.open('a') as file:
         file.write(extra)
-    whole, broken = tmp_path / 'whole', tmp_path / 'broken'
-    code, log = run_tool('train.py', config, '--work-dir', whole,
-                         '--cfg-options', *options)
-    assert code == 0, log
-    resume = []
+    whole = unbroken(run_tool, config, options)
+    broken = tmp_path / 'broken'
+    resume: list[str] = []
     for fault in faults:
-        code, log = run_tool('train.py', config, '--work-dir', broken,
-                             *resume, '--cfg-options', *options, fault)
+        code, log = run_tool('train.py', config, '--work-dir', broken, *resume,
+                             '--cfg-options', *options, *how, fault)
         assert code == -9, log
         resume = ['--resume']
     code, log = run_tool('train.py', config, '--work-dir', broken, '--resume',
-                         '--cfg-options', *options)
+                         '--cfg-options', *options, *how)
     assert code == 0, log
     assert_same_run(whole / last, broken / last)
 
 
-def test_damaged_newest_checkpoint_is_passed_over(run_tool, config, tmp_path):
-    whole, work = tmp_path / 'whole', tmp_path / 'work'
-    run_tool('train.py', config, '--work-dir', whole)
-    run_tool('train.py', config, '--work-dir', work, '--cfg-options',
-             'train_cfg.max_epochs=2', 'param_scheduler.end=3')
+def test_damaged_newest_checkpoint_is_passed_over(run_tool, config, tmp_path,
+                                                  unbroken):
+    whole, work = unbroken(run_tool, config, SEED), tmp_path / 'work'
+    run_tool('train.py', config, '--work-dir', work, '--cfg-options', *SEED,
+             kill('kill_at', 11))
     newest = work / 'epoch_2.pth'
     content = bytearray(newest.read_bytes())
     content[len(content) // 2] ^= 1  # torch.load does not notice this
     newest.write_bytes(content)
     (work / 'epoch_9.pth.unfinished').write_bytes(b'half')
-    code, log = run_tool('train.py', config, '--work-dir', work, '--resume')
+    code, log = run_tool('train.py', config, '--work-dir', work, '--resume',
+                         '--cfg-options', *SEED)
     assert code == 0, log
     assert 'epoch_2.pth is damaged' in log
     assert 'resumed epoch: 1' in log

@@ -7,7 +7,7 @@ import torch
 from golden import Fixture
 from tooling import run_tool
 
-CONFIG = '''
+CONFIG = """
 default_scope = 'mmpretrain'
 custom_imports = dict(imports=['projects.convmae'])
 arch = dict(channels=(16, 24, 32), depths=(1, 1, 2), mlp_ratios=(4, 4, 4),
@@ -20,8 +20,7 @@ model = dict(
               stage_channels=(16, 24), channels=24, depth=2, num_heads=3,
               grid=(14, 14), out_channels=768),
     head=dict(type='MaskedPixelHead'))
-'''
-
+"""
 
 run = functools.partial(run_tool, 'convert_checkpoint.py')
 

@@ -1,16 +1,14 @@
-"""Hooks that replace mmengine's under the same behaviour for the user."""
+"""Losses for the log: of all processes, read rarely, and checked."""
 import math
 from collections.abc import Mapping
 from typing import Any
 
 import torch
-from mmengine.dist import all_gather_object, all_reduce, is_main_process
-from mmengine.hooks import CheckpointHook, LoggerHook, RuntimeInfoHook
+from mmengine.dist import all_gather_object, all_reduce
+from mmengine.hooks import LoggerHook, RuntimeInfoHook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from torch import Tensor
-
-from .checkpoint_io import write_text
 
 # Losses are read from the device at least this often, in iterations.
 MAX_PENDING = 100
@@ -108,102 +106,26 @@ class LazyRuntimeInfoHook(RuntimeInfoHook):
 
 def _stop(runner: Runner, pending: list[tuple[int, dict, list[str]]],
           own: list[float]) -> None:
-    """Raise with what every process knows of its first bad iteration."""
+    """Raise with what all processes know of the first bad iteration."""
     values = iter(own)
-    found: tuple[int, dict[str, float], list[str]] | None = None
+    found: list[tuple[int, list[str], list[str]]] = []
     for iteration, outputs, files in pending:
-        losses = {key: next(values) for key in outputs}
-        bad = {
-            key: value
-            for key, value in losses.items()
+        bad = [
+            f'{key} is {value}' for key, value in zip(outputs, values)
             if 'loss' in key and not math.isfinite(value)
-        }
-        if bad and found is None:
-            found = iteration, bad, files
-    reports = [item for item in all_gather_object(found) if item is not None]
-    first = min(iteration for iteration, *_ in reports)
-    bad = {}
-    files = []
-    for iteration, losses, paths in reports:
+        ]
+        if bad:
+            found.append((iteration, bad, files))
+    found = [item for items in all_gather_object(found) for item in items]
+    first = min(iteration for iteration, *_ in found)
+    losses: list[str] = []
+    paths: list[str] = []
+    for iteration, bad, files in found:
         if iteration == first:
-            bad.update(losses)
-            files += paths
+            losses += [text for text in bad if text not in losses]
+            paths += files
     last = runner.message_hub.get_info('last_ckpt')
-    losses = ', '.join(f'{key} is {value}' for key, value in bad.items())
     raise NonFiniteLossError(
-        f'training stopped: at iteration {first} {losses}. '
-        f'Files of that batch: {", ".join(files) or "not known"}. '
+        f'training stopped: at iteration {first} {", ".join(losses)}. '
+        f'Files of that batch: {", ".join(paths) or "not known"}. '
         f'Last good checkpoint: {last or "none yet"}')
-
-
-class _RemoveLater:
-    """A file backend that keeps files until it is told to remove them."""
-
-    def __init__(self, backend: Any) -> None:
-        self._backend = backend
-        self._outdated: list[str] = []
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._backend, name)
-
-    def remove(self, path: str) -> None:
-        self._outdated.append(path)
-
-    rmtree = remove
-
-    def remove_outdated(self) -> None:
-        for path in self._outdated:
-            if self._backend.isfile(path):
-                self._backend.remove(path)
-        self._outdated.clear()
-
-
-@HOOKS.register_module()
-class CrashSafeCheckpointHook(CheckpointHook):
-    """``CheckpointHook`` that deletes a checkpoint after the next is safe.
-
-    Upstream deletes first: a crash while writing then leaves nothing. The
-    writing itself is made safe by ``GlimpseRunner.save_checkpoint``.
-    """
-
-    def before_train(self, runner: Runner) -> None:
-        """See ``CheckpointHook``; removes what a crash left half-written."""
-        super().before_train(runner)
-        self.file_backend = _RemoveLater(self.file_backend)
-        if is_main_process():
-            runner.remove_unfinished_checkpoints(self.out_dir)
-
-    def _save_checkpoint_with_step(self, runner: Runner, step: int,
-                                   meta: dict) -> None:
-        # before `last_ckpt` names a file that a bad loss keeps unwritten
-        runner.call_hook('flush_losses')
-        if self.max_keep_ckpts > 0 and step not in self.keep_ckpt_ids:
-            if len(self.keep_ckpt_ids) == self.max_keep_ckpts:
-                self.file_backend.remove(
-                    self._path_of(self.keep_ckpt_ids.popleft()))
-            self.keep_ckpt_ids.append(step)
-            runner.message_hub.update_info('keep_ckpt_ids',
-                                           list(self.keep_ckpt_ids))
-        self.last_ckpt = self._path_of(step)
-        runner.message_hub.update_info('last_ckpt', self.last_ckpt)
-        runner.save_checkpoint(
-            self.out_dir,
-            self.filename_tmpl.format(step),
-            save_optimizer=self.save_optimizer,
-            save_param_scheduler=self.save_param_scheduler,
-            meta=meta,
-            by_epoch=self.by_epoch,
-            backend_args=self.backend_args,
-            **self.args)
-        if is_main_process():
-            write_text(f'{runner.work_dir}/last_checkpoint', self.last_ckpt)
-            self.file_backend.remove_outdated()
-
-    def _path_of(self, step: int) -> str:
-        return self.file_backend.join_path(self.out_dir,
-                                           self.filename_tmpl.format(step))
-
-    def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
-        super()._save_best_checkpoint(runner, metrics)
-        if self.save_best and is_main_process():
-            self.file_backend.remove_outdated()

@@ -1,0 +1,259 @@
+"""Saving, loading and resuming: the part of the runner that loses nothing."""
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.dist import (all_gather_object, all_reduce,
+                           broadcast_object_list, is_main_process)
+from mmengine.fileio import LocalBackend, get_file_backend
+from mmengine.model import BaseTTAModel, is_model_wrapper
+from mmengine.optim import OptimWrapper, OptimWrapperDict
+from mmengine.runner import CheckpointLoader, Runner
+from torch import nn
+
+from projects.common.checkpoint import load_state_dict, state_dict_of
+from projects.common.safe_load import CheckpointError
+
+from .checkpoint_io import UNFINISHED, commit_file, find_checkpoint
+from .resumable_data import ResumableBatches
+from .run_state import (pack_logs, plain, random_state, set_random_state,
+                        unpack_logs)
+
+
+class CheckpointRunner(Runner):
+    """mmengine's ``Runner`` with checkpoints that hold the whole state.
+
+    They also hold random states and the position in the data, are written
+    whole or not at all, and are read without executing code. Training that
+    is resumed on the CPU ends with the weights of an unbroken run, bit for
+    bit.
+    """
+    _run_state: dict[str, Any]
+    _resumed: dict[str, Any]
+
+    def save_checkpoint(self,
+                        out_dir: str,
+                        filename: str,
+                        file_client_args: dict | None = None,
+                        save_optimizer: bool = True,
+                        save_param_scheduler: bool = True,
+                        meta: dict | None = None,
+                        by_epoch: bool = True,
+                        backend_args: dict | None = None) -> None:
+        """See ``Runner``; a crash or a full disk leaves no partial file.
+
+        To be called on all processes: each contributes its random state.
+
+        Raises:
+            OSError: If the disk is full or not writable. Earlier checkpoints
+                are left as they are.
+        """
+        self.call_hook('flush_losses')
+        self._run_state = self._collect_run_state()
+        options = dict(
+            file_client_args=file_client_args,
+            save_optimizer=save_optimizer,
+            save_param_scheduler=save_param_scheduler
+            and self.param_schedulers is not None,
+            meta=meta,
+            by_epoch=by_epoch,
+            backend_args=backend_args)
+        backend = get_file_backend(out_dir, backend_args=backend_args)
+        if not isinstance(backend, LocalBackend):
+            super().save_checkpoint(out_dir, filename, **options)
+        elif is_main_process():
+            path = os.path.join(out_dir, filename)
+            try:
+                super().save_checkpoint(out_dir, filename + UNFINISHED,
+                                        **options)
+                commit_file(path)
+            except OSError as error:
+                free = shutil.disk_usage(out_dir).free / 2**20
+                raise OSError(
+                    error.errno, f'checkpoint {path} was not written '
+                    f'({error.strerror or error}; {free:.0f} MiB free). '
+                    'Earlier checkpoints are intact: make room, then '
+                    '--resume') from None
+            finally:
+                Path(path + UNFINISHED).unlink(missing_ok=True)
+
+    def call_hook(self, fn_name: str, **kwargs: Any) -> None:
+        """See ``Runner``; after the hooks, completes a checkpoint."""
+        super().call_hook(fn_name, **kwargs)
+        if fn_name == 'before_save_checkpoint':
+            checkpoint = kwargs['checkpoint']
+            checkpoint.update(
+                self._run_state,
+                message_hub=pack_logs(checkpoint['message_hub']))
+            for name, value in checkpoint.items():
+                # state dicts hold tensors only, and metadata of their own
+                if not name.endswith('state_dict'):
+                    checkpoint[name] = plain(value, name)
+
+    def _collect_run_state(self) -> dict[str, Any]:
+        """What mmengine does not save; to be called on all processes."""
+        state = dict(
+            random_states=all_gather_object(random_state()),
+            # a checkpoint written while training comes before the validation
+            # that may be due then
+            val_pending=self.message_hub.get_info('loop_stage') == 'train')
+        batches = self.train_dataloader.batch_sampler
+        if isinstance(batches, ResumableBatches):
+            state['data'] = dict(
+                seed=batches.seed,
+                epoch_length=len(batches),
+                batches_done=getattr(self.train_loop, 'batches_done', 0))
+        wrapper = self.optim_wrapper
+        if isinstance(wrapper, OptimWrapper) and not isinstance(
+                wrapper, OptimWrapperDict) and not wrapper.should_update():
+            state['gradients'] = self._accumulated_gradients()
+        return state
+
+    def _accumulated_gradients(self) -> dict[str, torch.Tensor]:
+        """Gradients between two updates, averaged over processes.
+
+        With one process they continue to the last bit, with several up to
+        rounding.
+        """
+        gradients = {
+            name: parameter.grad.clone()
+            for name, parameter in self._bare_model().named_parameters()
+            if parameter.grad is not None
+        }
+        for gradient in gradients.values():
+            all_reduce(gradient, op='mean')
+        return gradients
+
+    def _bare_model(self) -> nn.Module:
+        model = self.model.module if is_model_wrapper(
+            self.model) else self.model
+        return model.module if isinstance(model, BaseTTAModel) else model
+
+    def load_or_resume(self) -> None:
+        """See ``Runner``; a folder to resume from has to hold something.
+
+        ``resume=True`` in a config without ``load_from`` starts from scratch
+        in a new work directory, as long recipes expect.
+
+        Raises:
+            FileNotFoundError: If ``load_from`` is a folder without a
+                checkpoint.
+            CheckpointError: If all checkpoints there are damaged.
+        """
+        source = self._load_from or self.work_dir
+        if self._has_loaded or not self._resume or not (
+                self._load_from is None or os.path.isdir(source)):
+            super().load_or_resume()
+            return
+        found: list = [None]
+        if is_main_process():
+            try:
+                found[0] = find_checkpoint(source)
+            except CheckpointError as error:
+                found[0] = error
+        broadcast_object_list(found)
+        if isinstance(found[0], CheckpointError):
+            raise found[0]
+        if found[0] is not None:
+            self.resume(found[0])
+        elif self._load_from is None:
+            self.logger.info(
+                f'nothing to resume in {source}: training starts from scratch')
+        else:
+            raise FileNotFoundError(
+                f'cannot resume: there is no checkpoint in {source}. Leave '
+                'out --resume to start from scratch')
+
+    def load_checkpoint(self,
+                        filename: str,
+                        map_location: Any = 'cpu',
+                        strict: bool = False,
+                        revise_keys: Any = None) -> dict:
+        """Load weights and report which; see ``Runner``.
+
+        Training may start from a part of the model, so ``load_from`` needs
+        the backbone alone. Resuming and testing need every weight.
+
+        Raises:
+            ValueError: If the checkpoint does not fit the model.
+        """
+        checkpoint = CheckpointLoader.load_checkpoint(
+            filename, map_location=map_location)
+        if self._resume:
+            _check_is_training_state(checkpoint, filename)
+            checkpoint['message_hub'] = unpack_logs(checkpoint['message_hub'])
+            self._resumed = checkpoint
+        else:
+            checkpoint = dict(state_dict=state_dict_of(checkpoint, filename))
+        self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
+        weights = state_dict_of(checkpoint, filename)
+        # train() has built the optimiser by now, test() never does
+        if isinstance(self.optim_wrapper, OptimWrapper) and not self._resume:
+            load_state_dict(self._bare_model(), weights, filename)
+        else:
+            load_state_dict(
+                self._bare_model(),
+                weights,
+                filename,
+                part='',
+                min_coverage=1.)
+        self._has_loaded = True
+        return checkpoint
+
+    def resume(self,
+               filename: str,
+               resume_optimizer: bool = True,
+               resume_param_scheduler: bool = True,
+               map_location: Any = 'cpu') -> None:
+        """See ``Runner``; also random states and the place in the data."""
+        self._resume = True
+        super().resume(
+            filename,
+            resume_optimizer=resume_optimizer,
+            resume_param_scheduler=(resume_param_scheduler
+                                    and self.param_schedulers is not None),
+            map_location=map_location)
+        checkpoint, self._resumed = self._resumed, {}
+        self._resume_data(checkpoint)
+        parameters = dict(self._bare_model().named_parameters())
+        for name, gradient in checkpoint.get('gradients', {}).items():
+            parameters[name].grad = gradient.to(parameters[name].device)
+        states = checkpoint.get('random_states', ())
+        if len(states) == self.world_size:
+            set_random_state(states[self.rank])
+        else:
+            self.logger.warning(
+                f'{filename} has random states of {len(states)} processes, '
+                f'this run has {self.world_size}: it continues, but not as '
+                'the same run would have')
+
+    def _resume_data(self, checkpoint: dict) -> None:
+        """Continue with the batch after the last one of the checkpoint."""
+        loop = self.train_loop
+        batches = loop.dataloader.batch_sampler
+        saved = checkpoint.get('data')
+        if saved is None or not isinstance(batches, ResumableBatches):
+            return
+        batches.reseed(saved['seed'])
+        done, length = saved['batches_done'], saved['epoch_length']
+        if len(batches) != length:
+            done = round(done * len(batches) / length)
+            self.logger.warning(
+                f'an epoch had {length} batches and has {len(batches)} now: '
+                'training continues at the same share of the epoch')
+        loop.batches_done = done
+        loop.val_pending = checkpoint['val_pending'] and done == 0
+
+
+def _check_is_training_state(checkpoint: Any, filename: str) -> None:
+    """Raise when ``checkpoint`` holds weights alone."""
+    needed = {'meta', 'message_hub', 'optimizer'}
+    if isinstance(checkpoint, dict) and needed <= checkpoint.keys():
+        return
+    raise CheckpointError(
+        f'cannot resume from {filename}: it holds weights but no optimiser '
+        'state. To start a new training from weights, leave out --resume and '
+        f'give --cfg-options load_from={filename}, or name the file in the '
+        "backbone's init_cfg")

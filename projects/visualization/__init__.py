@@ -1,0 +1,1 @@
+"""Pictures of what models do; nothing here is needed for training."""

@@ -1,0 +1,293 @@
+"""Pictures of masked autoencoders at work.
+
+Shapes: V masked views of one image, C channels, H and W pixels, L patches, P
+values of a patch.
+"""
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose, default_collate
+from mmengine.registry import init_default_scope
+from mmengine.runner import CheckpointLoader
+from mmengine.utils import scandir
+from mmpretrain.registry import MODELS
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+from torchvision.datasets.folder import IMG_EXTENSIONS
+
+from projects.common.checkpoint import load_state_dict, state_dict_of
+from projects.common.masked_autoencoder import MaskedAutoencoder
+
+GRAY = 128  # of what is hidden
+COLUMNS = ('original', 'masked', 'reconstruction', 'with visible patches')
+_MARGIN, _TITLE, _CAPTION, _MIN_SIDE = 8, 18, 13, 128  # pixels of a sheet
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """What a model saw of an image and what it made of it.
+
+    Pictures are uint8 RGB arrays (H, W, 3).
+
+    Attributes:
+        name: Caption.
+        original: The image as the model's preprocessing left it.
+        masked: The same, gray where hidden.
+        predicted: The model's prediction everywhere.
+        pasted: The prediction where hidden, the original elsewhere.
+        hidden: (H, W) bool, True where hidden.
+    """
+    name: str
+    original: np.ndarray
+    masked: np.ndarray
+    predicted: np.ndarray
+    pasted: np.ndarray
+    hidden: np.ndarray
+
+
+def find_images(source: str | Path, limit: int) -> list[Path]:
+    """One image, or up to ``limit`` images spread over a folder's.
+
+    Raises:
+        FileNotFoundError: If there is no such file or folder, or the folder
+            and those in it hold no image.
+        ValueError: If ``limit`` is not positive.
+    """
+    source = Path(source)
+    if limit < 1:
+        raise ValueError(f'number of images is {limit}; it must be positive')
+    if source.is_file():
+        return [source]
+    if not source.is_dir():
+        raise FileNotFoundError(f'image or folder {source} does not exist')
+    names = sorted(
+        scandir(source, IMG_EXTENSIONS, recursive=True, case_sensitive=False))
+    if not names:
+        raise FileNotFoundError(
+            f'no image in {source} or the folders in it; expected files '
+            f'ending in {", ".join(IMG_EXTENSIONS)}')
+    count = min(limit, len(names))
+    return [source / names[i * len(names) // count] for i in range(count)]
+
+
+def load_model(cfg: Config,
+               checkpoint: str,
+               mask_ratio: float | None = None) -> MaskedAutoencoder:
+    """The masked autoencoder of a config with all its trained weights.
+
+    Args:
+        cfg: A pretraining config.
+        checkpoint: Path or URL.
+        mask_ratio: In place of the config's.
+
+    Raises:
+        ValueError: If the config is not of a masked autoencoder, the ratio is
+            not in (0, 1), or the checkpoint lacks any weight.
+    """
+    kind = cfg.model.get('type')
+    if kind != MaskedAutoencoder.__name__:
+        raise ValueError(
+            f'model.type is {kind!r}; only {MaskedAutoencoder.__name__} can '
+            'be drawn: give the config of a masked pretraining')
+    if mask_ratio is not None:
+        cfg.model.masking.ratio = mask_ratio
+    init_default_scope(cfg.get('default_scope', 'mmpretrain'))
+    if 'data_preprocessor' in cfg:
+        cfg.model.setdefault('data_preprocessor', cfg.data_preprocessor)
+    model = MODELS.build(cfg.model)
+    weights = state_dict_of(
+        CheckpointLoader.load_checkpoint(checkpoint, 'cpu'), checkpoint)
+    decoder = [name for name in model.state_dict() if name.startswith('neck.')]
+    missing = [name for name in decoder if name not in weights]
+    if missing:
+        raise ValueError(
+            f'{checkpoint} has no decoder weights: {len(missing)} of the '
+            f'{len(decoder)} names are missing ({missing[0]}, ...). Give the '
+            'whole checkpoint of a pretraining, not an encoder or classifier')
+    load_state_dict(model, weights, checkpoint, min_coverage=1., part='')
+    return model.eval()
+
+
+def load_image(path: Path,
+               cfg: Config,
+               model: MaskedAutoencoder,
+               keep_size: bool = False) -> Tensor:
+    """An image as the model takes it, (1, C, H, W).
+
+    Args:
+        path: The image file.
+        cfg: The model's config, whose test pipeline is applied.
+        model: Its data preprocessor normalises.
+        keep_size: In place of the pipeline's resizing and cropping, only cut
+            the sides to whole patches.
+
+    Raises:
+        ValueError: If the file cannot be read as an image, or is smaller
+            than a patch and its size is to be kept.
+    """
+    load, *resize, pack = cfg.test_dataloader.dataset.pipeline
+    try:
+        loaded = Compose([load])(dict(img_path=str(path)))
+    except Exception as error:  # whatever the decoder makes of a broken file
+        raise ValueError(
+            f'{path} cannot be read as an image: {error}') from error
+    if loaded is None:
+        raise ValueError(f'{path} cannot be read as an image')
+    if keep_size:
+        loaded['img'] = _cut_to_patches(loaded['img'], model.head.patch_size,
+                                        path)
+        resize = []
+    sample = Compose([*resize, pack])(loaded)
+    return model.data_preprocessor(default_collate([sample]))['inputs']
+
+
+def _cut_to_patches(img_HWC: np.ndarray, patch: int, path: Path) -> np.ndarray:
+    """The central part whose sides are multiples of ``patch``."""
+    height, width = img_HWC.shape[:2]
+    if min(height, width) < patch:
+        raise ValueError(f'{path} has {height}x{width} pixels; both sides '
+                         f'must have at least {patch}, one patch')
+    top, left = height % patch // 2, width % patch // 2
+    return img_HWC[top:top + height // patch * patch,
+                   left:left + width // patch * patch]
+
+
+@torch.no_grad()
+def reconstruct(model: MaskedAutoencoder, inputs_1CHW: Tensor,
+                name: str) -> list[Reconstruction]:
+    """Mask an image at random and draw what the model makes of it.
+
+    Args:
+        model: The model.
+        inputs_1CHW: One preprocessed image.
+        name: Caption.
+
+    Returns:
+        One element for each view the model's masking makes of an image.
+    """
+    head = model.head
+    pred_VLP, mask = model.reconstruct(inputs_1CHW)
+    hidden_VLP = head.hidden(inputs_1CHW, mask).expand_as(pred_VLP)
+    height, width = inputs_1CHW.shape[2:]
+    grid = height // head.patch_size, width // head.patch_size
+    hidden_VCHW = head.unpatchify(hidden_VLP, grid)
+    original = _to_rgb(model, inputs_1CHW[0])
+    predictions = head.to_pixels(pred_VLP, inputs_1CHW)
+    rows = []
+    for view, (pred_CHW,
+               hidden_CHW) in enumerate(zip(predictions, hidden_VCHW), 1):
+        predicted = _to_rgb(model, pred_CHW)
+        hidden = hidden_CHW[0].numpy() > 0.5
+        rows.append(
+            Reconstruction(
+                name if len(predictions) == 1 else f'{name}, view {view}',
+                original,
+                masked=np.where(hidden[..., None], np.uint8(GRAY), original),
+                predicted=predicted,
+                pasted=np.where(hidden[..., None], predicted, original),
+                hidden=hidden))
+    return rows
+
+
+def _to_rgb(model: MaskedAutoencoder, x_CHW: Tensor) -> np.ndarray:
+    """Undo the data preprocessor: uint8 (H, W, 3)."""
+    preprocessor = model.data_preprocessor
+    if preprocessor._enable_normalize:
+        x_CHW = x_CHW * preprocessor.std + preprocessor.mean
+    if not preprocessor._channel_conversion:  # images are loaded as BGR
+        x_CHW = x_CHW.flip(0)
+    x_HWC = x_CHW.clamp(0, 255).round().byte().permute(1, 2, 0)
+    return x_HWC.expand(-1, -1, 3).numpy()
+
+
+def draw_sheet(rows: Sequence[Reconstruction], title: str) -> Image.Image:
+    """All pictures, a row for each reconstruction, with captions.
+
+    Small images are enlarged by whole numbers, so a pixel stays a square.
+    """
+    scales = [-(-_MIN_SIDE // max(row.original.shape[:2])) for row in rows]
+    sizes = [[scale * side for side in row.original.shape[:2]]
+             for row, scale in zip(rows, scales)]
+    column = max(width for _, width in sizes) + _MARGIN
+    line = _CAPTION + _MARGIN
+    header = _MARGIN + _TITLE + _MARGIN + line
+    sheet = Image.new('RGB', (_MARGIN + len(COLUMNS) * column,
+                              header + sum(height + line
+                                           for height, _ in sizes)), 'white')
+    draw = ImageDraw.Draw(sheet)
+    small = ImageFont.load_default(_CAPTION)
+    draw.text((_MARGIN, _MARGIN), title, 'black',
+              ImageFont.load_default(_TITLE))
+    for index, caption in enumerate(COLUMNS):
+        draw.text((_MARGIN + index * column, header - line), caption, 'black',
+                  small)
+    top = header
+    for row, scale, (height, width) in zip(rows, scales, sizes):
+        pictures = (row.original, row.masked, row.predicted, row.pasted)
+        for index, picture in enumerate(pictures):
+            image = Image.fromarray(picture).resize((width, height),
+                                                    Image.Resampling.NEAREST)
+            sheet.paste(image, (_MARGIN + index * column, top))
+        draw.text((_MARGIN, top + height + 2), row.name, 'dimgray', small)
+        top += height + line
+    return sheet
+
+
+def draw_reconstructions(cfg: Config,
+                         checkpoint: str,
+                         source: str,
+                         out: str,
+                         mask_ratio: float | None = None,
+                         num: int = 8,
+                         seed: int = 0,
+                         keep_size: bool = False) -> list[Reconstruction]:
+    """Draw a sheet of reconstructions and save it as PNG.
+
+    Runs on the CPU, so that a seed hides the same patches on any machine.
+
+    Args:
+        cfg: A pretraining config.
+        checkpoint: Path or URL of its checkpoint.
+        source: An image file or a folder of images.
+        out: The PNG file to write.
+        mask_ratio: Share of the patches to hide; the config's by default.
+        num: Number of images from a folder.
+        seed: Chooses the hidden patches.
+        keep_size: See :func:`load_image`.
+
+    Returns:
+        What was drawn.
+
+    Raises:
+        FileNotFoundError: If an input file is missing.
+        ValueError: If an input is of the wrong kind; see the functions above.
+    """
+    if Path(out).suffix.lower() != '.png':
+        raise ValueError(f'--out is {out}; a file name ending in .png is '
+                         'expected')
+    paths = find_images(source, num)
+    model = load_model(cfg, checkpoint, mask_ratio)
+    torch.manual_seed(seed)
+    rows = []
+    for path in paths:
+        image = load_image(path, cfg, model, keep_size)
+        rows += reconstruct(model, image, path.name)
+    title = f'{100 * model.masking.ratio:g} % hidden'
+    _save(draw_sheet(rows, title), Path(out))
+    return rows
+
+
+def _save(image: Image.Image, path: Path) -> None:
+    """Write a PNG that is never seen half-written."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + '.tmp')
+    try:
+        image.save(temporary, format='PNG')
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,78 @@
+"""Pretrain, evaluate and draw on embedded or own images, in minutes.
+
+    python tools/demo.py [--quick] [--data FOLDER]
+
+Everything runs through the other tools; their commands are in the logs. A
+demonstration that was interrupted continues where it was.
+"""
+import argparse
+import sys
+from pathlib import Path
+
+# the repository in place of tools/, whose folders would hide packages
+sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from projects.demo import plan, report  # noqa: E402
+from projects.demo.data import find_images  # noqa: E402
+from projects.demo.steps import StepError, run_steps  # noqa: E402
+from projects.engine.checkpoint_io import write_text  # noqa: E402
+
+ROOT = 'work_dirs/demo'
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Command-line arguments."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        '--data',
+        help='folder of images, in folders by class or not, in place of the '
+        'embedded shapes')
+    parser.add_argument(
+        '--quick',
+        action='store_true',
+        help='show every step, on few images and iterations')
+    parser.add_argument('--method', choices=plan.METHODS, default='convmae')
+    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument(
+        '--out', help=f'folder for the results (default: one in {ROOT})')
+    return parser.parse_args(argv)
+
+
+def demonstrate(settings: plan.Settings, out: Path) -> None:
+    """Run what is left to do and print the table."""
+    images = find_images(settings.data) if settings.data else None
+    plan.claim(out, settings)
+    print(f'results go to {out}', flush=True)
+    records = {}
+    if images is None:
+        shapes = out / 'shapes'
+        records.update(
+            run_steps([plan.shapes_step(shapes, settings.quick)],
+                      out / 'steps'))
+        images = find_images(shapes / 'cls')
+    print(images if images.
+          classes else f'{images}: without classes there is only pretraining')
+    jobs = plan.make_jobs(settings, images, out)
+    records.update(
+        run_steps(list(plan.plan_steps(jobs, images, out)), out / 'steps'))
+    text = report.format_report(jobs, records, images)
+    write_text(str(out / 'results.md'), text + '\n')
+    pictures = ', '.join(sorted(path.name for path in out.glob('*.png')))
+    print(f'\n{text}\n\nresults.md and pictures in {out}: {pictures}')
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Demonstrate."""
+    args = parse_args(argv)
+    settings = plan.Settings(args.method, args.data, args.quick, args.seed)
+    out = Path(args.out or Path(ROOT, settings.name)).resolve()
+    try:
+        demonstrate(settings, out)
+    except (StepError, ValueError, OSError) as error:
+        sys.exit(f'demo: error: {error}')
+    except KeyboardInterrupt:
+        sys.exit('\ndemo: interrupted; the same command continues')
+
+
+if __name__ == '__main__':
+    main()
