@@ -1,4 +1,5 @@
 """The metrics of predictions that were saved before."""
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,10 @@ def evaluate_file(cfg: Config, predictions: str) -> dict[str, Any]:
     scope = cfg.get('default_scope', 'mmengine')
     init_default_scope(scope)
     with DefaultScope.overwrite_default_scope(scope):
-        samples = mmengine.load(predictions)
+        try:
+            samples = mmengine.load(predictions, file_format='pkl')
+        except (pickle.UnpicklingError, EOFError):
+            samples = None
         if not (isinstance(samples, list) and samples
                 and isinstance(samples[0], dict)):
             raise ValueError(f'{predictions} is not a list of predictions, as '

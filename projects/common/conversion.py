@@ -11,7 +11,7 @@ from mmengine.registry import MODELS, DefaultScope, init_default_scope
 from mmengine.runner import CheckpointLoader
 from torch import Tensor
 
-from projects.engine.checkpoint_io import commit_file
+from projects.engine.checkpoint_io import UNFINISHED, commit_file
 
 from .checkpoint import state_dict_of
 
@@ -105,11 +105,11 @@ def save_atomically(checkpoint: dict, path: str) -> None:
     Raises:
         OSError: If the file cannot be written; nothing is left behind.
     """
-    unfinished = Path(f'{path}.unfinished')
+    unfinished = Path(path + UNFINISHED)
     try:
         with open(unfinished, 'wb') as file:
             torch.save(checkpoint, file)
-        commit_file(str(unfinished), path)
+        commit_file(path)
     finally:
         unfinished.unlink(missing_ok=True)
 

@@ -1,0 +1,14 @@
+"""Parts of the detectors that mmdet lacks; importing registers them."""
+from .annotations import CheckedCocoDataset
+from .feature_pyramid import SimpleFeaturePyramid
+from .full_precision import FullPrecisionRoIExtractor, FullPrecisionRPNHead
+from .layer_decay import ViTDetLayerDecay
+from .mask_head import SquareImageMaskHead
+from .norm import EmptySafeSyncBN
+from .transforms import DiagonalRandomCrop
+
+__all__ = [
+    'CheckedCocoDataset', 'DiagonalRandomCrop', 'EmptySafeSyncBN',
+    'FullPrecisionRPNHead', 'FullPrecisionRoIExtractor',
+    'SimpleFeaturePyramid', 'SquareImageMaskHead', 'ViTDetLayerDecay'
+]

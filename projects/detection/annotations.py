@@ -1,0 +1,193 @@
+"""COCO annotation files that are what they should be, or one clear message.
+
+Unchecked, mmdet drops annotations of categories it was not told of, numbers
+classes in the order of the file whatever the config says, and meets a missing
+image somewhere in the first epoch.
+"""
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from mmdet.datasets import CocoDataset
+from mmdet.datasets.api_wrappers import COCO
+from mmdet.registry import DATASETS
+
+# COCO's own boxes exceed their images by rounding.
+TOLERANCE = 2  # pixels
+
+# What every entry of a list has to have.
+FIELDS = dict(
+    images=('id', 'file_name', 'width', 'height'),
+    categories=('id', 'name'),
+    annotations=('id', 'image_id', 'category_id', 'bbox', 'area'))
+
+
+@DATASETS.register_module()
+class CheckedCocoDataset(CocoDataset):
+    """mmdet's ``CocoDataset`` that looks at what it loads.
+
+    Raises:
+        FileNotFoundError: If the annotation file or an image is missing.
+        ValueError: If the file is not JSON, or its content is not what
+            :func:`check_annotations` expects.
+    """
+
+    def load_data_list(self) -> list[dict]:
+        """See ``CocoDataset``."""
+        self.COCOAPI = partial(
+            _CheckedCoco,
+            name=self.ann_file,
+            classes=self.metainfo['classes'],
+            needs_annotations=not self.test_mode)
+        try:
+            data_list = super().load_data_list()
+        except FileNotFoundError:
+            raise FileNotFoundError(
+                f'annotation file {self.ann_file} does not exist') from None
+        except (json.JSONDecodeError, UnicodeDecodeError,
+                AssertionError) as error:
+            raise ValueError(f'{self.ann_file} is not a JSON file of COCO '
+                             f'annotations: {error}') from None
+        finally:
+            del self.COCOAPI  # of the instance
+        local = not self.backend_args and '://' not in self.data_prefix['img']
+        if local:
+            check_images(data_list, self.ann_file)
+        return data_list
+
+
+class _CheckedCoco(COCO):
+    """``COCO`` that checks the file before it builds its index."""
+
+    def __init__(self, annotation_file: str, **expected: Any) -> None:
+        self._expected = expected
+        super().__init__(annotation_file)
+
+    def createIndex(self) -> None:
+        """See ``COCO``."""
+        check_annotations(self.dataset, **self._expected)
+        super().createIndex()
+
+
+def check_annotations(content: Any,
+                      name: str,
+                      classes: Sequence[str],
+                      needs_annotations: bool = True) -> None:
+    """Check the content of a COCO instance file.
+
+    Args:
+        content: The parsed file.
+        name: Its name, for messages.
+        classes: Class names of the config, in the order of its labels.
+        needs_annotations: Whether a file of images alone is refused.
+
+    Raises:
+        ValueError: If images, categories or annotations are missing or empty,
+            an entry is incomplete, the categories are not ``classes``, or an
+            annotation names an unknown image or category or has a box outside
+            its image; says which one.
+    """
+    images = {
+        image['id']: image
+        for image in _entries(content, name, 'images')
+    }
+    categories = {
+        category['id']: category['name']
+        for category in _entries(content, name, 'categories')
+    }
+    _check_categories(categories, name, classes)
+    known = {key for key, title in categories.items() if title in classes}
+    if 'annotations' not in content and not needs_annotations:
+        return
+    for annotation in _entries(content, name, 'annotations'):
+        where = f'{name}: annotation {annotation["id"]}'
+        image = images.get(annotation['image_id'])
+        if image is None:
+            raise ValueError(f'{where} is of image {annotation["image_id"]}, '
+                             'which the file does not list')
+        category = annotation['category_id']
+        if category not in known:
+            raise ValueError(
+                f'{where} is of category {category} '
+                f'({categories.get(category, "not in the file")}), which the '
+                'config does not know: metainfo.classes has '
+                f'{_shown(classes)}')
+        _check_box(annotation['bbox'], image, where)
+
+
+def _entries(content: Any, name: str, field: str) -> list[dict]:
+    """The list ``field`` of a file, which must not be empty."""
+    entries = content.get(field) if isinstance(content, Mapping) else None
+    if not isinstance(entries, list) or not entries:
+        raise ValueError(
+            f'{name}: {field!r} is {"empty" if entries == [] else "missing"};'
+            f' expected COCO annotations with a list of {field}')
+    for entry in entries:
+        lacking = [key for key in FIELDS[field] if key not in entry]
+        if lacking:
+            raise ValueError(
+                f'{name}: {field} has an entry without {", ".join(lacking)}: '
+                f'{json.dumps(entry)[:80]}')
+    return entries
+
+
+def _check_categories(categories: Mapping[int, str], name: str,
+                      classes: Sequence[str]) -> None:
+    """The classes have to be in the file, in the same order."""
+    found = [title for title in categories.values() if title in classes]
+    if found != list(classes):
+        raise ValueError(
+            f'{name}: its categories {_shown(list(categories.values()))} are '
+            'not those of the config in the same order: metainfo.classes has '
+            f'{_shown(classes)}')
+
+
+def _check_box(box: Sequence[float], image: Mapping[str, Any],
+               where: str) -> None:
+    x, y, width, height = box if len(box) == 4 else [math.nan] * 4
+    inside = (
+        min(x, y) >= -TOLERANCE and min(width, height) >= 0
+        and x + width <= image['width'] + TOLERANCE
+        and y + height <= image['height'] + TOLERANCE)
+    if not inside:
+        raise ValueError(
+            f'{where}: box {list(box)} is not inside its image '
+            f'{image["id"]} ({image["file_name"]}) of '
+            f'{image["width"]}x{image["height"]} pixels; expected [x, y, '
+            'width, height]')
+
+
+def check_images(data_list: Sequence[Mapping[str, Any]], name: str) -> None:
+    """Check that every image is there; lists each folder once.
+
+    Args:
+        data_list: ``img_path`` and ``img_id`` of each image.
+        name: The annotation file, for messages.
+
+    Raises:
+        FileNotFoundError: If one is absent; names the first.
+    """
+    present: dict[Path, set[str]] = {}
+    absent = []
+    for image in data_list:
+        path = Path(image['img_path'])
+        if path.parent not in present:
+            present[path.parent] = set(
+                os.listdir(path.parent) if path.parent.is_dir() else ())
+        if path.name not in present[path.parent]:
+            absent.append(image)
+    if absent:
+        raise FileNotFoundError(
+            f'{name}: image {absent[0]["img_id"]} is not there: '
+            f'{absent[0]["img_path"]} does not exist ({len(absent)} of '
+            f'{len(data_list)} images are absent)')
+
+
+def _shown(names: Sequence[str], limit: int = 8) -> str:
+    """The first names, and how many there are."""
+    more = f', ... ({len(names)})' if len(names) > limit else ''
+    return f'[{", ".join(names[:limit])}{more}]'
