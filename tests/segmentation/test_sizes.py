@@ -50,13 +50,13 @@ def test_predicts_images_of_any_size(height, width):
 
 @pytest.mark.parametrize('img_size', [96, 160, (128, 192)])
 def test_checkpoint_of_another_crop_size_loads(checkpoint, img_size):
-    """Position embedding and tables of both blocks are resampled."""
+    """Position embedding and the tables of all blocks are resampled."""
     model = build(img_size=img_size)
     report = load_weights(model, checkpoint)
     assert report.resized == [
         'backbone.pos_embed', *(f'backbone.stages.2.blocks.{block}.attn.'
                                 'relative_position_bias_table'
-                                for block in range(2))
+                                for block in range(model.backbone.depths[-1]))
     ]
     assert report.coverage == 1 and not report.new and not report.unused
     size = (img_size, img_size) if isinstance(img_size, int) else img_size

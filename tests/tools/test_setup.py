@@ -206,6 +206,18 @@ def test_a_failing_step_says_where_and_why(house):
     assert config.stat().st_mtime_ns == made  # the environment was kept
 
 
+def ended(pid, seconds=30):
+    """Whether a process is gone; its end may take the system a moment."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.1)
+    return False
+
+
 def test_interrupted_then_repeated(house, tmp_path):
     """TERM ends the running step; what it left half-made is repaired."""
     slow = script(
@@ -226,8 +238,7 @@ esac
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 130
     assert 'Interrupted. Run `make setup` again' in said
-    with pytest.raises(ProcessLookupError):
-        os.kill(int(pid.read_text()), 0)
+    assert ended(int(pid.read_text()))
 
     again = set_up(house)
     assert 'Failed at [2/6] torch' in again.stdout  # the first step is done

@@ -8,13 +8,15 @@ import torch
 from PIL import Image
 from tooling import run_tool
 
+from projects.demo.plan import METHODS
 from projects.engine import launch
 from projects.shapes import Recipe, make_dataset
 from projects.visualization.reconstruction import (GRAY, Reconstruction,
                                                    draw_reconstructions,
                                                    load_model)
 
-CONFIG = 'configs/convmae/demo/convmae_tiny_1xb32-coslr-5k_shapes.py'
+METHOD = METHODS['convmae']
+CONFIG = f'configs/{METHOD.pretrain}'
 PATCH = 16
 
 
@@ -158,7 +160,12 @@ def test_keep_size(images: Path, checkpoint: str, tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(
         0, 256, (50, 83, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(source)
-    row, = draw(checkpoint, source, tmp_path / 'sheet.png', keep_size=True)
+    row, = draw(
+        checkpoint,
+        source,
+        tmp_path / 'sheet.png',
+        mask_ratio=0.5,
+        keep_size=True)
     assert (row.original == pixels[1:49, 1:81]).all()
     assert row.hidden.mean() == 8 / 15
 
@@ -278,11 +285,9 @@ def test_checkpoint_without_decoder(images: Path, checkpoint: str,
 
 def test_config_of_a_classifier(images: Path, checkpoint: str,
                                 tmp_path: Path) -> None:
-    linear = 'configs/convmae/demo/' \
-        'convvit-tiny_convmae-pre_1xb32-linear-coslr-500_shapes.py'
-    assert "model.type is 'ImageClassifier'" in fails(linear, checkpoint,
-                                                      images, '--out',
-                                                      tmp_path / 'sheet.png')
+    assert "model.type is 'ImageClassifier'" in fails(
+        f'configs/{METHOD.linear}', checkpoint, images, '--out',
+        tmp_path / 'sheet.png')
 
 
 def test_config_is_found_from_anywhere(
