@@ -4,7 +4,7 @@ Part of `make demo`.
 
 Paper    arXiv:2205.03892; a model of this size is ours
 Run      python tools/train.py configs/convmae/demo/<this file>
-Expect   TODO
+Expect   not measured yet; 34.8 % from random weights (seed 0)
 Differs  one learning rate for all layers and light augmentation: with so few
          iterations the random weights, trained by the same recipe, need both
 """
