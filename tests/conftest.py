@@ -13,6 +13,12 @@ ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / 'tests')]
 
 
+@pytest.fixture(autouse=True, scope='module')
+def _fresh_scope() -> None:
+    """Every file starts without a scope that another one left."""
+    DefaultScope._instance_dict.clear()
+
+
 @pytest.fixture(autouse=True)
 def _fresh_state() -> Iterator[None]:
     """Every test starts from the same random state and scope, in any order."""
