@@ -19,26 +19,46 @@ class FaultHook(Hook):
         kill_at: Kill the process, as ``kill -9`` does, after this iteration.
         kill_in_val_after: Kill it in the first validation after this one.
         nan_at: Spoil the weights before this iteration.
+        term_at: Ask the process to end, as schedulers do, in this iteration.
+        rank: Process that this happens to, where there are several.
+        once: A file to leave behind; if it is there, nothing happens.
     """
     priority = 'LOWEST'
 
     def __init__(self,
                  kill_at: int = 0,
                  kill_in_val_after: int = 0,
-                 nan_at: int = 0) -> None:
+                 nan_at: int = 0,
+                 term_at: int = 0,
+                 rank: int = 0,
+                 once: str | None = None) -> None:
         self.kill_at = kill_at
         self.kill_in_val_after = kill_in_val_after
         self.nan_at = nan_at
+        self.term_at = term_at
+        self.rank = rank
+        self.once = once
 
     def before_train_iter(self, runner: Any, **kwargs: Any) -> None:
         """Spoil the weights when the time has come."""
         if runner.iter + 1 == self.nan_at:
             next(runner.model.parameters()).data.fill_(float('nan'))
+        if runner.iter + 1 == self.term_at and runner.rank == self.rank:
+            os.kill(os.getpid(), signal.SIGTERM)
 
     def after_train_iter(self, runner: Any, **kwargs: Any) -> None:
         """Kill when the time has come."""
-        if runner.iter + 1 == self.kill_at:
+        if runner.rank != self.rank:
+            return
+        if runner.iter + 1 == self.kill_at and not self._before():
             os.kill(os.getpid(), signal.SIGKILL)
+
+    def _before(self) -> bool:
+        """Whether it has happened before; notes that it does now."""
+        if self.once is None or Path(self.once).exists():
+            return self.once is not None
+        Path(self.once).touch()
+        return False
 
     def after_val_iter(self, runner: Any, **kwargs: Any) -> None:
         """Kill when the time has come."""

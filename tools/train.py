@@ -46,6 +46,7 @@ def main(argv: list[str] | None = None) -> None:
         launch.use_amp(cfg)
     if args.resume is not None:
         launch.use_resume(cfg, args.resume)
+    launch.use_restart(cfg)
     if args.auto_scale_lr:
         launch.use_auto_scale_lr(cfg)
     launch.build_runner(cfg).train()

@@ -6,7 +6,7 @@ from mmengine.hooks import CheckpointHook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
-from .checkpoint_io import remove_unfinished, write_text
+from .checkpoint_io import INTERRUPTED, remove_unfinished, write_text
 
 
 class _RemoveLater:
@@ -70,6 +70,8 @@ class CrashSafeCheckpointHook(CheckpointHook):
             **self.args)
         if is_main_process():
             write_text(f'{runner.work_dir}/last_checkpoint', self.last_ckpt)
+            self.file_backend.remove(
+                self.file_backend.join_path(self.out_dir, INTERRUPTED))
             self.file_backend.remove_outdated()
 
     def _path_of(self, step: int) -> str:

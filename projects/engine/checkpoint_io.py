@@ -10,6 +10,8 @@ from projects.common.safe_load import CheckpointError, damaged
 
 # Ending of a file that is being written.
 UNFINISHED = '.unfinished'
+# State of a run that was told to end; the next checkpoint replaces it.
+INTERRUPTED = 'interrupted.pth'
 
 
 def check_file(filename: str) -> None:

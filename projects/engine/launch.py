@@ -11,6 +11,7 @@ from mmengine.config import Config, ConfigDict, DictAction
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
+from .checkpoint_io import find_checkpoint
 from .config_check import check_options, check_top_level
 from .runner import GlimpseRunner
 
@@ -114,6 +115,13 @@ def use_resume(cfg: Config, source: str) -> None:
     """Resume from a checkpoint, a folder, or ('auto') the work directory."""
     cfg.resume = True
     cfg.load_from = cfg.work_dir if source == 'auto' else source
+
+
+def use_restart(cfg: Config) -> None:
+    """Go on from the last checkpoint if torchrun has restarted the job."""
+    restarts = int(os.environ.get('TORCHELASTIC_RESTART_COUNT', 0))
+    if restarts and find_checkpoint(cfg.work_dir) is not None:
+        use_resume(cfg, 'auto')
 
 
 def use_auto_scale_lr(cfg: Config) -> None:

@@ -90,6 +90,11 @@ class GlimpseRunner(CheckpointRunner):
                 optim_wrapper.pop(name, None)
         return super().build_optim_wrapper(optim_wrapper)
 
+    def register_default_hooks(self, hooks: dict | None = None) -> None:
+        """See ``Runner``; also one that saves when the run has to end."""
+        super().register_default_hooks(hooks)
+        self.register_hook(dict(type='PreemptionHook'))
+
     def register_hook(self,
                       hook: Hook | dict,
                       priority: str | int | None = None) -> None:
