@@ -19,6 +19,8 @@ class FaultHook(Hook):
         kill_at: Kill the process, as ``kill -9`` does, after this iteration.
         kill_in_val_after: Kill it in the first validation after this one.
         nan_at: Spoil the weights before this iteration.
+        spoil_at: Spoil the weights after this iteration.
+        bad_batch_at: Spoil the images of this iteration.
         term_at: Ask the process to end, as schedulers do, in this iteration.
         rank: Process that this happens to, where there are several.
         once: A file to leave behind; if it is there, nothing happens.
@@ -29,25 +31,38 @@ class FaultHook(Hook):
                  kill_at: int = 0,
                  kill_in_val_after: int = 0,
                  nan_at: int = 0,
+                 spoil_at: int = 0,
+                 bad_batch_at: int = 0,
                  term_at: int = 0,
                  rank: int = 0,
                  once: str | None = None) -> None:
         self.kill_at = kill_at
         self.kill_in_val_after = kill_in_val_after
         self.nan_at = nan_at
+        self.spoil_at = spoil_at
+        self.bad_batch_at = bad_batch_at
         self.term_at = term_at
         self.rank = rank
         self.once = once
 
-    def before_train_iter(self, runner: Any, **kwargs: Any) -> None:
-        """Spoil the weights when the time has come."""
+    def before_train_iter(self, runner: Any, batch_idx: int,
+                          data_batch: dict) -> None:
+        """Spoil weights or images when the time has come."""
         if runner.iter + 1 == self.nan_at:
             next(runner.model.parameters()).data.fill_(float('nan'))
-        if runner.iter + 1 == self.term_at and runner.rank == self.rank:
+        if runner.rank != self.rank:
+            return
+        if runner.iter + 1 == self.bad_batch_at:
+            data_batch['inputs'] = [
+                image * float('nan') for image in data_batch['inputs']
+            ]
+        if runner.iter + 1 == self.term_at:
             os.kill(os.getpid(), signal.SIGTERM)
 
     def after_train_iter(self, runner: Any, **kwargs: Any) -> None:
-        """Kill when the time has come."""
+        """Kill, or spoil the weights, when the time has come."""
+        if runner.iter + 1 == self.spoil_at:
+            next(runner.model.parameters()).data.fill_(float('nan'))
         if runner.rank != self.rank:
             return
         if runner.iter + 1 == self.kill_at and not self._before():

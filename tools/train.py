@@ -33,6 +33,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--auto-scale-lr',
         action='store_true',
         help='scale the learning rate with the batch size')
+    parser.add_argument(
+        '--non-finite',
+        choices=['stop', 'explain', 'skip'],
+        default='stop',
+        help='when a loss is NaN or infinite: stop; or go back to the last '
+        'checkpoint, write the batch down, and name the cause (explain) or '
+        'go on without that batch (skip)')
     return parser.parse_args(argv)
 
 
@@ -49,7 +56,7 @@ def main(argv: list[str] | None = None) -> None:
     launch.use_restart(cfg)
     if args.auto_scale_lr:
         launch.use_auto_scale_lr(cfg)
-    launch.build_runner(cfg).train()
+    launch.train(cfg, args.non_finite)
 
 
 if __name__ == '__main__':

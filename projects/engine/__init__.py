@@ -7,12 +7,14 @@ from .checkpoint_io import find_checkpoint
 from .loading import ImageError, LoadCheckedImage
 from .loops import ResumableEpochTrainLoop, ResumableIterTrainLoop
 from .losses import LazyRuntimeInfoHook, NonFiniteLossError
+from .non_finite import NonFiniteProbe
 from .preemption import PreemptionHook
 from .runner import GlimpseRunner
 
 __all__ = [
     'CheckpointError', 'CpuAmpOptimWrapper', 'CrashSafeCheckpointHook',
     'GlimpseRunner', 'ImageError', 'LazyRuntimeInfoHook', 'LoadCheckedImage',
-    'NonFiniteLossError', 'PreemptionHook', 'ResumableEpochTrainLoop',
-    'ResumableIterTrainLoop', 'find_checkpoint', 'load_file'
+    'NonFiniteLossError', 'NonFiniteProbe', 'PreemptionHook',
+    'ResumableEpochTrainLoop', 'ResumableIterTrainLoop', 'find_checkpoint',
+    'load_file'
 ]

@@ -4,6 +4,7 @@ import re
 import zipfile
 from pathlib import Path
 
+import torch
 from mmengine.logging import print_log
 
 from projects.common.safe_load import CheckpointError, damaged
@@ -43,6 +44,21 @@ def commit_file(filename: str) -> None:
     check_file(filename + UNFINISHED)
     os.replace(filename + UNFINISHED, filename)
     _sync(os.path.dirname(os.path.abspath(filename)))
+
+
+def save_file(checkpoint: dict, filename: str) -> None:
+    """``torch.save`` that writes a file whole or not at all.
+
+    Raises:
+        OSError: If the file cannot be written; nothing is left behind.
+    """
+    unfinished = Path(filename + UNFINISHED)
+    try:
+        with open(unfinished, 'wb') as file:
+            torch.save(checkpoint, file)
+        commit_file(filename)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def write_text(filename: str, text: str) -> None:

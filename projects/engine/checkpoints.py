@@ -17,6 +17,7 @@ from projects.common.checkpoint import load_state_dict, state_dict_of
 from projects.common.safe_load import CheckpointError
 
 from .checkpoint_io import UNFINISHED, commit_file, find_checkpoint
+from .losses import NonFiniteLossError
 from .resumable_data import ResumableBatches
 from .run_state import (pack_logs, plain, random_state, set_random_state,
                         unpack_logs)
@@ -47,10 +48,12 @@ class CheckpointRunner(Runner):
         To be called on all processes: each contributes its random state.
 
         Raises:
-            OSError: If the disk is full or not writable. Earlier checkpoints
-                are left as they are.
+            OSError: If the disk is full or not writable.
+            NonFiniteLossError: If a weight is not finite. In both cases
+                earlier checkpoints are left as they are.
         """
         self.call_hook('flush_losses')
+        self._check_weights(self.iter if by_epoch else self.iter + 1)
         self._run_state = self._collect_run_state()
         options = dict(
             file_client_args=file_client_args,
@@ -78,6 +81,24 @@ class CheckpointRunner(Runner):
                     '--resume') from None
             finally:
                 Path(path + UNFINISHED).unlink(missing_ok=True)
+
+    def _check_weights(self, iteration: int) -> None:
+        """Refuse weights that the last update has spoiled.
+
+        Raises:
+            NonFiniteLossError: Names them.
+        """
+        weights = {
+            name: weight.detach().isfinite().all()
+            for name, weight in self._bare_model().named_parameters()
+        }
+        if torch.stack([*weights.values()]).all():
+            return
+        bad = [name for name, finite in weights.items() if not finite]
+        raise NonFiniteLossError(
+            f'training stopped: after iteration {iteration} '
+            f'{len(bad)} weights are not finite, such as {bad[0]}; this '
+            'state is not saved, earlier checkpoints are intact', iteration)
 
     def call_hook(self, fn_name: str, **kwargs: Any) -> None:
         """See ``Runner``; after the hooks, completes a checkpoint."""

@@ -13,8 +13,10 @@ from mmengine.runner import Runner
 
 from .checkpoint_io import find_checkpoint
 from .config_check import check_options, check_top_level
+from .losses import NonFiniteLossError
 from .runner import GlimpseRunner
 
+MAX_ROLLBACKS = 10
 REPOSITORY = Path(__file__).resolve().parents[2]
 # how each toolbox merges predictions, as its own tools/test.py has it
 TTA_MODELS: dict[str, dict] = dict(
@@ -96,6 +98,52 @@ def build_runner(cfg: Config) -> Runner:
     if 'runner_type' in cfg:
         return RUNNERS.build(cfg)
     return GlimpseRunner.from_cfg(cfg)
+
+
+def train(cfg: Config, non_finite: str = 'stop') -> None:
+    """Train; see ``NonFiniteProbe`` for what ``non_finite`` can ask for.
+
+    Args:
+        cfg: Config of the job.
+        non_finite: What to do when a loss is NaN or infinite: 'stop'; or go
+            back to the last checkpoint, write the batch down, and stop with
+            the cause ('explain') or go on without that batch ('skip').
+
+    Raises:
+        NonFiniteLossError: On 'stop' and 'explain', and on 'skip' when it
+            comes for the eleventh time.
+    """
+    probed: set[int] = set()
+    for attempt in range(MAX_ROLLBACKS + 1):
+        runner = build_runner(cfg)
+        if probed:
+            runner.register_hook(
+                dict(
+                    type='NonFiniteProbe',
+                    iterations=sorted(probed),
+                    skip=non_finite == 'skip'))
+        try:
+            runner.train()
+            return
+        except NonFiniteLossError as error:
+            again = error.iteration in probed
+            if non_finite == 'stop' or again or attempt == MAX_ROLLBACKS:
+                raise
+            runner.logger.error(str(error))
+            # a gradient shows in the loss of the next iteration
+            probed |= {error.iteration - 1, error.iteration}
+        _go_back(cfg, runner)
+        del runner  # and its model, before there is another
+
+
+def _go_back(cfg: Config, runner: Runner) -> None:
+    """Let the next runner repeat the run from its last checkpoint."""
+    cfg.setdefault('randomness', {})['seed'] = runner.seed
+    cfg.work_dir = runner.work_dir
+    found = find_checkpoint(cfg.work_dir)
+    runner.logger.warning('going back to ' + (found or 'the beginning'))
+    if found is not None:
+        use_resume(cfg, found)
 
 
 def use_amp(cfg: Config) -> None:

@@ -15,7 +15,15 @@ MAX_PENDING = 100
 
 
 class NonFiniteLossError(FloatingPointError):
-    """A loss became NaN or infinite."""
+    """A loss, or a weight, became NaN or infinite.
+
+    Attributes:
+        iteration: When, counted from 1.
+    """
+
+    def __init__(self, message: str, iteration: int) -> None:
+        super().__init__(message)
+        self.iteration = iteration
 
 
 def batch_files(data_batch: Any) -> list[str]:
@@ -128,4 +136,6 @@ def _stop(runner: Runner, pending: list[tuple[int, dict, list[str]]],
     raise NonFiniteLossError(
         f'training stopped: at iteration {first} {", ".join(losses)}. '
         f'Files of that batch: {", ".join(paths) or "not known"}. '
-        f'Last good checkpoint: {last or "none yet"}')
+        f'Last good checkpoint: {last or "none yet"}. --non-finite explain '
+        'goes back there and looks for the cause, --non-finite skip also '
+        'goes on without that batch', first)
