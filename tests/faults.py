@@ -7,8 +7,27 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.hooks import Hook
-from mmengine.registry import HOOKS
+from mmengine.optim import OptimWrapper
+from mmengine.registry import HOOKS, OPTIM_WRAPPERS
+
+
+@OPTIM_WRAPPERS.register_module()
+class ScaledOptimWrapper(OptimWrapper):
+    """Loss scaling without a GPU; ``AmpOptimWrapper`` insists on one."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.loss_scaler = torch.amp.GradScaler('cpu')
+
+    def backward(self, loss: torch.Tensor, **kwargs: Any) -> None:
+        self.loss_scaler.scale(loss).backward(**kwargs)
+        self._inner_count += 1
+
+    def step(self, **kwargs: Any) -> None:
+        self.loss_scaler.step(self.optimizer, **kwargs)
+        self.loss_scaler.update()
 
 
 @HOOKS.register_module()
@@ -21,6 +40,7 @@ class FaultHook(Hook):
         nan_at: Spoil the weights before this iteration.
         spoil_at: Spoil the weights after this iteration.
         bad_batch_at: Spoil the images of this iteration.
+        bad_batches: Of so many iterations from there.
         term_at: Ask the process to end, as schedulers do, in this iteration.
         rank: Process that this happens to, where there are several.
         once: A file to leave behind; if it is there, nothing happens.
@@ -33,6 +53,7 @@ class FaultHook(Hook):
                  nan_at: int = 0,
                  spoil_at: int = 0,
                  bad_batch_at: int = 0,
+                 bad_batches: int = 1,
                  term_at: int = 0,
                  rank: int = 0,
                  once: str | None = None) -> None:
@@ -41,6 +62,7 @@ class FaultHook(Hook):
         self.nan_at = nan_at
         self.spoil_at = spoil_at
         self.bad_batch_at = bad_batch_at
+        self.bad_batches = bad_batches
         self.term_at = term_at
         self.rank = rank
         self.once = once
@@ -52,7 +74,8 @@ class FaultHook(Hook):
             next(runner.model.parameters()).data.fill_(float('nan'))
         if runner.rank != self.rank:
             return
-        if runner.iter + 1 == self.bad_batch_at:
+        if 0 < self.bad_batch_at <= runner.iter + 1 < (self.bad_batch_at +
+                                                       self.bad_batches):
             data_batch['inputs'] = [
                 image * float('nan') for image in data_batch['inputs']
             ]

@@ -12,6 +12,8 @@ from torch import Tensor
 
 # Losses are read from the device at least this often, in iterations.
 MAX_PENDING = 100
+# With loss scaling, so many updates may overflow one after the other.
+MAX_SKIPPED = 30
 
 
 class NonFiniteLossError(FloatingPointError):
@@ -42,12 +44,17 @@ class LazyRuntimeInfoHook(RuntimeInfoHook):
     one transfer reads them all, averaged over all processes. Upstream reads
     each loss at each step, of the first process alone. At that point a loss
     that is not finite stops the training, before anything is saved.
+
+    With loss scaling (float16) an overflow is no error: the scaler leaves out
+    the update and lowers the scale. Such updates are counted in the log, and
+    30 in a row stop the training.
     """
 
     def before_train(self, runner: Runner) -> None:
         """See ``RuntimeInfoHook``; also learns when losses are logged."""
         super().before_train(runner)
         self._pending: list[tuple[int, dict[str, Any], list[str]]] = []
+        self._scale, self._skipped, self._skipped_in_a_row = 0., 0, 0
         self._intervals = [
             hook.interval for hook in runner.hooks
             if isinstance(hook, LoggerHook)
@@ -64,6 +71,10 @@ class LazyRuntimeInfoHook(RuntimeInfoHook):
                 key: value.detach() if isinstance(value, Tensor) else value
                 for key, value in outputs.items()
             }
+            scaler = getattr(runner.optim_wrapper, 'loss_scaler', None)
+            if scaler is not None and scaler.is_enabled():
+                # get_scale() would wait for the device
+                kept['loss_scale'] = scaler._scale.clone()
             self._pending.append(
                 (runner.iter + 1, kept, batch_files(data_batch)))
         if (len(self._pending) >= MAX_PENDING
@@ -103,13 +114,43 @@ class LazyRuntimeInfoHook(RuntimeInfoHook):
         all_reduce(mean, op='mean')
         values = iter(mean.tolist())
         finite = True
-        for _, outputs, _ in pending:
+        skipped = self._skipped
+        for iteration, outputs, _ in pending:
+            finite_here = True
             for key in outputs:
                 value = next(values)
-                finite &= 'loss' not in key or math.isfinite(value)
+                finite_here &= 'loss' not in key or math.isfinite(value)
                 runner.message_hub.update_scalar(f'train/{key}', value)
+            if 'loss_scale' in outputs:
+                self._count_skipped(iteration, value, finite_here)
+            else:
+                finite &= finite_here
         if not finite:
             _stop(runner, pending, own.tolist())
+        if self._skipped > skipped:
+            runner.logger.warning(
+                f'{self._skipped} updates left out so far, whose gradients '
+                f'overflowed; the loss scale is {self._scale:g}')
+
+    def _count_skipped(self, iteration: int, scale: float,
+                       finite: bool) -> None:
+        """Count an update that the loss scaler has left out.
+
+        Raises:
+            NonFiniteLossError: If none succeeds any more.
+        """
+        if scale >= self._scale and finite:
+            self._skipped_in_a_row = 0
+        else:
+            self._skipped += 1
+            self._skipped_in_a_row += 1
+        self._scale = scale
+        if self._skipped_in_a_row > MAX_SKIPPED:
+            raise NonFiniteLossError(
+                f'training stopped: at iteration {iteration} gradients '
+                f'overflowed for the {self._skipped_in_a_row}th time in a '
+                f'row; the loss scale has fallen to {scale:g}. Train in '
+                'bfloat16 or float32', iteration)
 
 
 def _stop(runner: Runner, pending: list[tuple[int, dict, list[str]]],
@@ -136,6 +177,6 @@ def _stop(runner: Runner, pending: list[tuple[int, dict, list[str]]],
     raise NonFiniteLossError(
         f'training stopped: at iteration {first} {", ".join(losses)}. '
         f'Files of that batch: {", ".join(paths) or "not known"}. '
-        f'Last good checkpoint: {last or "none yet"}. --non-finite explain '
-        'goes back there and looks for the cause, --non-finite skip also '
-        'goes on without that batch', first)
+        f'--non-finite explain names the cause, --non-finite skip goes on '
+        f'without that batch. Last good checkpoint: {last or "none yet"}',
+        first)

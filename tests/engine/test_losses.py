@@ -36,7 +36,7 @@ def test_nan_stops_and_keeps_the_last_good_checkpoint(run_tool, config,
     error = log.splitlines()[-1]
     assert 'NonFiniteLossError: training stopped: at iteration 8' in error
     assert 'loss is nan' in error
-    named = error.split('Files of that batch: ')[1].split('. Last good')[0]
+    named = error.split('Files of that batch: ')[1].split('. --non-finite')[0]
     assert len(named.split(', ')) == 5  # the batch size
     assert all(
         Path(name).is_file() and name.startswith(str(image_folder))
@@ -45,6 +45,36 @@ def test_nan_stops_and_keeps_the_last_good_checkpoint(run_tool, config,
     assert [path.name for path in work.glob('iter*')] == ['iter_6.pth']
     weights = torch.load(work / 'iter_6.pth', weights_only=True)['state_dict']
     assert all(value.isfinite().all() for value in weights.values())
+
+
+SCALED = [
+    'optim_wrapper.type=ScaledOptimWrapper',
+    'default_hooks.logger.interval=50',
+]
+
+
+def test_overflows_are_left_out_and_counted(run_tool, config, tmp_path):
+    code, log = run_tool('train.py', config, '--work-dir', tmp_path / 'work',
+                         '--cfg-options', *SCALED,
+                         'custom_hooks.0.bad_batch_at=7',
+                         'custom_hooks.0.bad_batches=2')
+    assert code == 0, log
+    assert '2 updates left out so far' in log
+    assert 'the loss scale is 16384' in log  # 65536, halved twice
+    last = torch.load(tmp_path / 'work/epoch_3.pth', weights_only=True)
+    assert all(value.isfinite().all() for value in last['state_dict'].values())
+    steps = {int(s['step']) for s in last['optimizer']['state'].values()}
+    assert steps == {13}
+
+
+def test_overflows_without_end_stop(run_tool, config, tmp_path):
+    code, log = run_tool('train.py', config, '--work-dir', tmp_path / 'work',
+                         '--no-validate', '--cfg-options', *SCALED,
+                         'train_cfg.max_epochs=20',
+                         'custom_hooks.0.bad_batch_at=3',
+                         'custom_hooks.0.bad_batches=99')
+    assert code == 1
+    assert 'at iteration 33 gradients overflowed for the 31th time' in log
 
 
 def test_two_processes_log_the_losses_of_one(run_tool, config, tmp_path):
