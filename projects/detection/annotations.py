@@ -19,11 +19,17 @@ from mmdet.registry import DATASETS
 # COCO's own boxes exceed their images by rounding.
 TOLERANCE = 2  # pixels
 
-# What every entry of a list has to have.
-FIELDS = dict(
-    images=('id', 'file_name', 'width', 'height'),
-    categories=('id', 'name'),
-    annotations=('id', 'image_id', 'category_id', 'bbox', 'area'))
+# What every entry of a list has to have, and of what type.
+NUMBER = (int, float)
+FIELDS: dict[str, dict[str, tuple[type, ...]]] = dict(
+    images=dict(id=(int, ), file_name=(str, ), width=(int, ), height=(int, )),
+    categories=dict(id=(int, ), name=(str, )),
+    annotations=dict(
+        id=(int, ),
+        image_id=(int, ),
+        category_id=(int, ),
+        bbox=(list, ),
+        area=NUMBER))
 
 
 @DATASETS.register_module()
@@ -42,7 +48,10 @@ class CheckedCocoDataset(CocoDataset):
             _CheckedCoco,
             name=self.ann_file,
             classes=self.metainfo['classes'],
-            needs_annotations=not self.test_mode)
+            needs_annotations=not self.test_mode,
+            needs_masks=any(
+                getattr(transform, 'with_mask', False)
+                for transform in self.pipeline.transforms))
         try:
             data_list = super().load_data_list()
         except FileNotFoundError:
@@ -76,7 +85,8 @@ class _CheckedCoco(COCO):
 def check_annotations(content: Any,
                       name: str,
                       classes: Sequence[str],
-                      needs_annotations: bool = True) -> None:
+                      needs_annotations: bool = True,
+                      needs_masks: bool = False) -> None:
     """Check the content of a COCO instance file.
 
     Args:
@@ -84,6 +94,7 @@ def check_annotations(content: Any,
         name: Its name, for messages.
         classes: Class names of the config, in the order of its labels.
         needs_annotations: Whether a file of images alone is refused.
+        needs_masks: Whether boxes without a segmentation are refused.
 
     Raises:
         ValueError: If images, categories or annotations are missing or empty,
@@ -117,6 +128,7 @@ def check_annotations(content: Any,
                 'config does not know: metainfo.classes has '
                 f'{_shown(classes)}')
         _check_box(annotation['bbox'], image, where)
+        _check_segmentation(annotation, image, where, needs_masks)
 
 
 def _entries(content: Any, name: str, field: str) -> list[dict]:
@@ -126,13 +138,33 @@ def _entries(content: Any, name: str, field: str) -> list[dict]:
         raise ValueError(
             f'{name}: {field!r} is {"empty" if entries == [] else "missing"};'
             f' expected COCO annotations with a list of {field}')
+    known: set[int] = set()
     for entry in entries:
-        lacking = [key for key in FIELDS[field] if key not in entry]
-        if lacking:
-            raise ValueError(
-                f'{name}: {field} has an entry without {", ".join(lacking)}: '
-                f'{json.dumps(entry)[:80]}')
+        _check_entry(entry, f'{name}: {field} has an entry', FIELDS[field])
+        if entry['id'] in known:
+            raise ValueError(f'{name}: the id {entry["id"]} is not unique in '
+                             f'{field}')
+        known.add(entry['id'])
     return entries
+
+
+def _check_entry(entry: Any, where: str,
+                 fields: Mapping[str, tuple[type, ...]]) -> None:
+    """Check that an entry is an object with values of these types."""
+    shown = json.dumps(entry)[:80]
+    if not isinstance(entry, dict):
+        raise ValueError(f'{where} that is no object: {shown}')
+    lacking = [key for key in fields if key not in entry]
+    if lacking:
+        raise ValueError(f'{where} without {", ".join(lacking)}: {shown}')
+    for key, types in fields.items():
+        value = entry[key]
+        # bool is an int to Python, and NaN a number to its JSON reader
+        if type(value) not in types or (isinstance(value, float)
+                                        and not math.isfinite(value)):
+            raise ValueError(
+                f'{where} whose {key} is {json.dumps(value)[:40]}; expected '
+                f'{" or ".join(kind.__name__ for kind in types)}: {shown}')
 
 
 def _check_categories(categories: Mapping[int, str], name: str,
@@ -148,7 +180,8 @@ def _check_categories(categories: Mapping[int, str], name: str,
 
 def _check_box(box: Sequence[float], image: Mapping[str, Any],
                where: str) -> None:
-    x, y, width, height = box if len(box) == 4 else [math.nan] * 4
+    numbers = len(box) == 4 and all(type(side) in NUMBER for side in box)
+    x, y, width, height = box if numbers else [math.nan] * 4
     inside = (
         min(x, y) >= -TOLERANCE and min(width, height) >= 0
         and x + width <= image['width'] + TOLERANCE
@@ -159,6 +192,42 @@ def _check_box(box: Sequence[float], image: Mapping[str, Any],
             f'{image["id"]} ({image["file_name"]}) of '
             f'{image["width"]}x{image["height"]} pixels; expected [x, y, '
             'width, height]')
+
+
+def _check_segmentation(annotation: Mapping[str, Any], image: Mapping[str,
+                                                                      Any],
+                        where: str, needed: bool) -> None:
+    """Polygons, or run lengths of the size of the image."""
+    crowd = annotation.get('iscrowd', 0)
+    if type(crowd) is not int or crowd not in (0, 1):
+        raise ValueError(f'{where}: iscrowd is {crowd!r}; expected 0 or 1')
+    found = annotation.get('segmentation')
+    if not found and not needed:
+        return
+    if isinstance(found, list):
+        good = bool(found) and all(
+            isinstance(polygon, list) and all(
+                type(number) in NUMBER and math.isfinite(number)
+                for number in polygon) for polygon in found)
+    else:
+        size = [image['height'], image['width']]
+        good = (
+            isinstance(found, dict) and found.get('size') == size
+            and _are_runs(found.get('counts'), math.prod(size)))
+    if not good:
+        raise ValueError(
+            f'{where}: segmentation is {json.dumps(found)[:80]}; expected '
+            'polygons [[x, y, ...], ...], or run lengths dict(size=[height, '
+            f'width], counts=...) of image {image["id"]} of '
+            f'{image["width"]}x{image["height"]} pixels')
+
+
+def _are_runs(counts: Any, pixels: int) -> bool:
+    """Whether run lengths fill an image; compressed ones are text."""
+    if isinstance(counts, list):
+        return all(type(run) is int and run >= 0
+                   for run in counts) and sum(counts) == pixels
+    return isinstance(counts, str) and bool(counts)
 
 
 def check_images(data_list: Sequence[Mapping[str, Any]], name: str) -> None:

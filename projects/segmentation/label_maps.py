@@ -10,7 +10,7 @@ import numpy as np
 from mmengine import fileio
 from mmseg.datasets.transforms import LoadAnnotations
 from mmseg.registry import TRANSFORMS
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 IGNORED = 255  # mmseg's label of pixels that do not count
 
@@ -37,7 +37,13 @@ class LoadCheckedAnnotations(LoadAnnotations):
 
     def _load_seg_map(self, results: dict) -> None:
         self._check_file(results)
-        super()._load_seg_map(results)
+        path = results['seg_map_path']
+        try:
+            super()._load_seg_map(results)
+        except Exception as error:  # decoders raise anything
+            raise ValueError(f'{path}: the label map of '
+                             f'{results["img_path"]} is truncated or damaged: '
+                             f'{error}') from None
         labels = results['gt_seg_map']
         beyond = labels[(labels >= self.num_classes) & (labels != IGNORED)]
         if beyond.size:
@@ -60,7 +66,7 @@ class LoadCheckedAnnotations(LoadAnnotations):
         try:
             with Image.open(io.BytesIO(data)) as header:
                 mode, (width, height) = header.mode, header.size
-        except UnidentifiedImageError:
+        except Exception:  # decoders raise anything
             raise ValueError(f'{path}: the label map of {image} is not a '
                              'picture that can be read') from None
         if mode not in ('L', 'P', '1'):
