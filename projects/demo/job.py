@@ -71,8 +71,9 @@ class Job:
     def describe(self) -> str:
         """Length, batch size and learning rate."""
         cfg = self.cfg
-        return (f'{cfg.train_cfg.max_iters} x '
-                f'{cfg.train_dataloader.batch_size} images, learning rate '
+        size = ('all' if cfg.train_cfg.get('type') == 'FrozenFeatureTrainLoop'
+                else cfg.train_dataloader.batch_size)
+        return (f'{cfg.train_cfg.max_iters} x {size} images, learning rate '
                 f'{cfg.optim_wrapper.optimizer.lr:g}')
 
 

@@ -7,7 +7,7 @@ PARTS = ('cls', )
 FOLDER = 'convmae/demo'
 PRETRAIN = f'{FOLDER}/convmae_tiny_1xb32-coslr-6k_shapes.py'
 FINETUNE = f'{FOLDER}/convvit-tiny_convmae-pre_1xb32-coslr-500_shapes.py'
-LINEAR = f'{FOLDER}/convvit-tiny_convmae-pre_1xb32-linear-coslr-500_shapes.py'
+LINEAR = f'{FOLDER}/convvit-tiny_convmae-pre_1xb100-linear-coslr-1k_shapes.py'
 
 
 def plan(demo: Demo) -> None:
