@@ -7,6 +7,7 @@ from .plan import Demo
 from .report import TOP1, Metric
 
 INIT = 'model.backbone.init_cfg'
+QUICK_TRANSFER = 20  # iterations in a quick demonstration
 
 
 def starts(pretrain: Job) -> dict[str, dict[str, Any]]:
@@ -90,7 +91,7 @@ def transfer(demo: Demo, pretrain: Job, name: str, what: str, config: str,
     """
     jobs = []
     for weights, start in starts(pretrain).items():
-        job = demo.job(f'{name}-{weights}', config, start)
+        job = demo.job(f'{name}-{weights}', config, start, QUICK_TRANSFER)
         step = demo.step(
             job.train_step(f'Train {what} from {weights} weights'))
         demo.row(what, weights, step, job.describe(), *metrics)

@@ -170,7 +170,9 @@ class Demo:
         step = self.step(
             job.train_step('Pretrain without labels',
                            *([] if labelled else ['--no-validate'])))
-        self.row('pretraining', 'random', step, job.describe())
+        ratio = job.cfg.model.get('masking', {}).get('ratio')
+        hidden = '' if ratio is None else f', {100 * ratio:g} % hidden'
+        self.row('pretraining', 'random', step, job.describe() + hidden)
         return job
 
     def draw_reconstructions(self, job: Job) -> None:
