@@ -4,6 +4,7 @@ from projects.common.safe_load import CheckpointError, load_file
 from .amp import CpuAmpOptimWrapper
 from .checkpoint_hook import CrashSafeCheckpointHook
 from .checkpoint_io import find_checkpoint
+from .frozen_features import FrozenFeatureTrainLoop
 from .loading import ImageError, LoadCheckedImage
 from .loops import ResumableEpochTrainLoop, ResumableIterTrainLoop
 from .losses import LazyRuntimeInfoHook, NonFiniteLossError
@@ -13,8 +14,9 @@ from .runner import GlimpseRunner
 
 __all__ = [
     'CheckpointError', 'CpuAmpOptimWrapper', 'CrashSafeCheckpointHook',
-    'GlimpseRunner', 'ImageError', 'LazyRuntimeInfoHook', 'LoadCheckedImage',
-    'NonFiniteLossError', 'NonFiniteProbe', 'PreemptionHook',
+    'FrozenFeatureTrainLoop', 'GlimpseRunner', 'ImageError',
+    'LazyRuntimeInfoHook', 'LoadCheckedImage', 'NonFiniteLossError',
+    'NonFiniteProbe', 'PreemptionHook',
     'ResumableEpochTrainLoop', 'ResumableIterTrainLoop', 'find_checkpoint',
     'load_file'
 ]
