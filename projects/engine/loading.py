@@ -61,7 +61,7 @@ class FailurePolicy:
                 its type for the last of 100 in a row if it is 'skip'.
         """
         if self.on_error == 'stop':
-            raise error
+            raise error from None
         self.failures.append(str(error))
         self.skipped += 1
         if len(self.failures) >= MAX_FAILURES:

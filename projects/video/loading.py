@@ -9,8 +9,7 @@ from mmcv.transforms import BaseTransform
 from mmengine import fileio
 from mmengine.registry import TASK_UTILS, TRANSFORMS
 
-from projects.engine.loading import (FailurePolicy, ImageError,
-                                     LoadCheckedImage)
+from projects.engine.loading import FailurePolicy, ImageError, LoadCheckedImage
 
 from .reader import VideoError, VideoReader
 
@@ -131,8 +130,8 @@ class LoadVideoClip(BaseTransform):
         except (VideoError, ImageError) as error:
             place = results.get('listed_at')
             self.policy.failed(
-                VideoError(f'{error} (listed at {place})' if place else
-                           str(error)))
+                VideoError(
+                    f'{error} (listed at {place})' if place else str(error)))
             return None
         self.policy.succeeded()
         return results

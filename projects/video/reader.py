@@ -107,8 +107,8 @@ class VideoReader:
         ]
         if not streams:
             kinds = sorted({s.type for s in self._container.streams})
-            raise VideoError(f'video {self.path} has no video stream, only '
-                             f'{", ".join(kinds) or "nothing"}')
+            raise VideoError(f'video {self.path} has no video stream; in it '
+                             f'is {", ".join(kinds) or "nothing"}')
         self._stream = streams[0]
         self._context = self._stream.codec_context
         self._context.thread_count = threads
@@ -124,8 +124,9 @@ class VideoReader:
                     self._packets.append(packet)
                 time = packet.pts if packet.pts is not None else packet.dts
                 if time is not None and packet.time_base:
-                    end = max(end, float((time + packet.duration) *
-                                         packet.time_base))
+                    end = max(
+                        end, float(
+                            (time + packet.duration) * packet.time_base))
         if not self._packets:
             raise VideoError(f'video {self.path} has no frame')
         self._check_complete(end)
@@ -136,8 +137,7 @@ class VideoReader:
         ]
         times = [self._packets[place].pts for place in shown]
         # AVI files hold none; what packets say then is a guess.
-        self._has_times = (None not in times
-                           and len(set(times)) == len(times)
+        self._has_times = (None not in times and len(set(times)) == len(times)
                            and self._container.format.name != 'avi')
         if self._has_times:
             # Place among the packets, by frame number
@@ -209,17 +209,17 @@ class VideoReader:
             time = self._packets[place].pts
             # Frames that follow a key frame in the file but are shown before
             # it may need frames from before the key frame (open GOP).
-            first = max((key for key in keys if key <= place and
-                         (self._packets[key].pts or 0) <= time),
-                        default=0)
+            first = max(
+                (key for key in keys
+                 if key <= place and (self._packets[key].pts or 0) <= time),
+                default=0)
             if runs and first <= runs[-1][1] + 1:
                 runs[-1] = runs[-1][0], max(place, runs[-1][1])
             else:
                 runs.append((first, place))
         return runs
 
-    def _decode_in_order(self,
-                         wanted: np.ndarray) -> dict[int, av.VideoFrame]:
+    def _decode_in_order(self, wanted: np.ndarray) -> dict[int, av.VideoFrame]:
         """Frames by number, from the start of the video."""
         numbers, frames, count = set(wanted.tolist()), {}, 0
         for frame in self._decode(0, self._last):

@@ -25,7 +25,10 @@ class DenseFrames:
     def __init__(self, num_frames: int = 16, stride: int = 4) -> None:
         self.num_frames, self.stride = num_frames, stride
 
-    def __call__(self, total: int, clip: int = 0, clips: int = 1) -> np.ndarray:
+    def __call__(self,
+                 total: int,
+                 clip: int = 0,
+                 clips: int = 1) -> np.ndarray:
         """Frame numbers, (num_frames, ), of a video of ``total`` frames."""
         span = self.num_frames * self.stride
         steps = np.arange(self.num_frames)
@@ -52,7 +55,10 @@ class SpanFrames:
     def __init__(self, num_frames: int = 16, span: int = 64) -> None:
         self.num_frames, self.span = num_frames, span
 
-    def __call__(self, total: int, clip: int = 0, clips: int = 1) -> np.ndarray:
+    def __call__(self,
+                 total: int,
+                 clip: int = 0,
+                 clips: int = 1) -> np.ndarray:
         """Frame numbers, (num_frames, ), of a video of ``total`` frames."""
         if total <= self.span:
             count = total * self.num_frames // self.span
@@ -80,7 +86,10 @@ class SegmentFrames:
     def __init__(self, num_frames: int = 16) -> None:
         self.num_frames = num_frames
 
-    def __call__(self, total: int, clip: int = 0, clips: int = 1) -> np.ndarray:
+    def __call__(self,
+                 total: int,
+                 clip: int = 0,
+                 clips: int = 1) -> np.ndarray:
         """Frame numbers, (num_frames, ), of a video of ``total`` frames."""
         length = total // self.num_frames
         if length == 0:
@@ -105,7 +114,10 @@ class DenseTestFrames:
     def __init__(self, num_frames: int = 16, stride: int = 4) -> None:
         self.num_frames, self.stride = num_frames, stride
 
-    def __call__(self, total: int, clip: int = 0, clips: int = 1) -> np.ndarray:
+    def __call__(self,
+                 total: int,
+                 clip: int = 0,
+                 clips: int = 1) -> np.ndarray:
         """Frame numbers, (num_frames, ), of clip ``clip`` of ``clips``."""
         frames = np.arange(0, total, self.stride)
         rest = max(len(frames) - self.num_frames, 0)
@@ -128,7 +140,10 @@ class UniformTestFrames:
     def __init__(self, num_frames: int = 16) -> None:
         self.num_frames = num_frames
 
-    def __call__(self, total: int, clip: int = 0, clips: int = 2) -> np.ndarray:
+    def __call__(self,
+                 total: int,
+                 clip: int = 0,
+                 clips: int = 2) -> np.ndarray:
         """Frame numbers, (num_frames, ), of clip ``clip`` of ``clips``.
 
         Raises:
