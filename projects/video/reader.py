@@ -128,7 +128,7 @@ class VideoReader:
                         end, float(
                             (time + packet.duration) * packet.time_base))
         if not self._packets:
-            raise VideoError(f'video {self.path} has no frame')
+            raise VideoError(f'video {self.path} has no frame, or is cut')
         self._check_complete(end)
 
         shown = [
@@ -147,7 +147,7 @@ class VideoReader:
         else:
             self._length = sum(1 for _ in self._decode(0, self._last))
         if not self._length:
-            raise VideoError(f'video {self.path} has no frame')
+            raise VideoError(f'video {self.path} has no frame, or is cut')
 
     @property
     def _last(self) -> int:
