@@ -14,7 +14,7 @@ from .finding import (FAIL, OK, REBUILD, SETUP, Finding, headless, pip,
 from .installed import installers
 
 # In dependency order: the first that fails explains those after it.
-MODULES = ('numpy', 'cv2', 'torch', 'torchvision', 'mmengine.hooks',
+MODULES = ('numpy', 'cv2', 'av', 'torch', 'torchvision', 'mmengine.hooks',
            'mmcv.ops', 'mmdet.models', 'mmseg.models', 'mmpretrain.models')
 
 # Message of an import error -> what it means, and the remedy.

@@ -13,6 +13,7 @@ import shutil
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +23,8 @@ import numpy as np
 from rich.progress import track
 
 from .annotate import CLASS_IDS, LABEL_NAMES, coco_annotations, label_map
-from .encode import encode_image, encode_labels
+from .encode import encode_clip, encode_image, encode_labels
+from .motion import MOTIONS, Motion, one_motion
 from .outlines import CLASSES
 from .rendering import Picture, render
 from .sample import image_size, one_object, several_objects
@@ -37,12 +39,16 @@ SPLITS = ('train', 'val')
 
 # Files per part as (train, val).
 SIZES: dict[str, dict[str, tuple[int, int]]] = {
-    'smoke': dict(cls=(64, 32), det=(12, 6), seg=(12, 6)),
-    'small': dict(cls=(400, 160), det=(40, 20), seg=(40, 20)),
-    'demo': dict(cls=(4000, 1000), det=(400, 100), seg=(400, 100)),
+    'smoke':
+    dict(cls=(64, 32), det=(12, 6), seg=(12, 6), video=(24, 8)),
+    'small':
+    dict(cls=(400, 160), det=(40, 20), seg=(40, 20), video=(160, 64)),
+    'demo':
+    dict(cls=(4000, 1000), det=(400, 100), seg=(400, 100), video=(1600, 400)),
 }
 
-_CLS_SIDE, _SCENE_SIDE = 96, 128  # of most images, in pixels
+# Of most images, in pixels.
+_CLS_SIDE, _SCENE_SIDE, _VIDEO_SIDE = 96, 128, 64
 
 # By index modulo the period, which has no factor in common with the number
 # of classes: every class meets every kind.
@@ -57,6 +63,14 @@ _CLS_FILE_KINDS = {
 _FEATURE_PERIOD = 20
 _FEATURES = {1: 'border', 2: 'crowd', 3: 'tiny', 4: 'empty'}
 _GRAY_PERIOD = 11  # one in so many scenes is a grayscale file
+
+# Of clips, by index modulo a period that has no factor in common either.
+_CLIP_PERIOD = 7
+_CLIP_KINDS = {1: 'short', 3: 'odd', 5: 'variable'}
+_FRAME_RATES = tuple(
+    map(Fraction, ('8', '12', '15', '24', '25', '30000/1001', '60')))
+_CLIP_FRAMES = {'short': (5, 15)}  # fewer than the 16 that models look at
+_ANY_FRAMES = (20, 48)
 
 _ITEMS_PER_JOB = 250  # fewer are drawn before a process has started
 
@@ -76,7 +90,7 @@ class Recipe:
     """
     size: str = 'smoke'
     seed: int = 0
-    parts: tuple[str, ...] = ('cls', 'det', 'seg')
+    parts: tuple[str, ...] = ('cls', 'det', 'seg', 'video')
     hard: bool = False
     version: int = field(default=VERSION, init=False)
 
@@ -241,9 +255,44 @@ def _draw_seg(rng: np.random.Generator, item: Item, hard: bool) -> Drawn:
     })
 
 
+def _draw_video(rng: np.random.Generator, item: Item, hard: bool) -> Drawn:
+    del hard  # clips are plain: the class is in the motion
+    kind = _CLIP_KINDS.get(item.index % _CLIP_PERIOD, 'plain')
+    height, width = image_size(rng, _VIDEO_SIDE)
+    if kind == 'odd':
+        height, width = height | 1, width | 1
+    else:
+        height, width = height & ~1, width & ~1
+    motion = one_motion(rng, _motion_of(item.index), height, width)
+    count = int(
+        rng.integers(*_CLIP_FRAMES.get(kind, _ANY_FRAMES), endpoint=True))
+    rate = _FRAME_RATES[rng.integers(len(_FRAME_RATES))]
+    ticks = list(range(count))
+    if kind == 'variable':  # as cameras and screen recorders leave out frames
+        ticks = sorted(rng.choice(2 * count, count, replace=False).tolist())
+    content = encode_clip(
+        _frames(motion, [tick / rate for tick in ticks]), rate,
+        'mpeg4' if kind == 'odd' else 'libx264')
+    return Drawn(item, {f'video/{item.split}/{item.index:05d}.mp4': content})
+
+
+def _motion_of(index: int) -> str:
+    """The class of a clip."""
+    return MOTIONS[index % len(MOTIONS)]
+
+
+def _frames(motion: Motion,
+            times: list[Fraction]) -> Iterator[tuple[Fraction, np.ndarray]]:
+    """Time and picture of every frame; the last one ends the motion."""
+    start, duration = times[0], times[-1] - times[0]
+    for time in times:
+        moment = (time - start) / duration
+        yield time - start, render(motion.at(float(moment))).rgb
+
+
 # The order is part of the random streams: append only.
 PARTS: dict[str, Callable[[np.random.Generator, Item, bool], Drawn]] = dict(
-    cls=_draw_cls, det=_draw_det, seg=_draw_seg)
+    cls=_draw_cls, det=_draw_det, seg=_draw_seg, video=_draw_video)
 
 
 def _draw_all(recipe: Recipe, items: list[Item],
@@ -294,6 +343,9 @@ def _write(work: Path, recipe: Recipe, jobs: int | None) -> None:
         for split in SPLITS:
             write(f'det/annotations/instances_{split}.json',
                   _json(_coco(entries[split])))
+    if 'video' in recipe.parts:
+        for path, content in _clip_lists(counts['video']).items():
+            write(f'video/{path}', content)
 
     manifest = ''.join(f'{hashes[path]}  {path}\n' for path in sorted(hashes))
     (work / MANIFEST).write_text(manifest, 'utf-8')
@@ -305,6 +357,7 @@ def _write(work: Path, recipe: Recipe, jobs: int | None) -> None:
             recipe=asdict(recipe),
             counts=counts,
             classes=CLASSES,
+            motions=MOTIONS,
             label_names=LABEL_NAMES,
             files=len(hashes),
             manifest_sha256=hashlib.sha256(manifest.encode()).hexdigest()))
@@ -325,6 +378,36 @@ def _coco(entries: list[CocoEntry]) -> dict[str, Any]:
             dict(annotation, id=number)
             for number, annotation in enumerate(annotations, start=1)
         ])
+
+
+def _clip_lists(counts: dict[str, int]) -> dict[str, bytes]:
+    """The annotations of all clips by file name, twice.
+
+    As Kinetics has them (``<split>.txt``: path and label) and as
+    Something-Something does (``<split>.json``: id and template;
+    ``labels.json``: label of each template).
+    """
+    template = 'Something {}'.format
+    files = {
+        'labels.json':
+        _json({
+            template(motion): str(label)
+            for label, motion in enumerate(MOTIONS)
+        })
+    }
+    for split, count in counts.items():
+        names = {f'{index:05d}': _motion_of(index) for index in range(count)}
+        files[f'{split}.txt'] = ''.join(
+            f'{split}/{name}.mp4 {MOTIONS.index(motion)}\n'
+            for name, motion in names.items()).encode()
+        files[f'{split}.json'] = _json([
+            dict(
+                id=name,
+                label=f'A shape {motion}',
+                template=template(motion).replace('Something', '[Something]'),
+                placeholders=['A shape']) for name, motion in names.items()
+        ])
+    return files
 
 
 def _check_recipe(out: Path, recipe: Recipe) -> None:

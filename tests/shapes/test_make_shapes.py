@@ -215,6 +215,22 @@ def test_damage_is_found(tmp_path, damage):
         assert not make_dataset(out, recipe)
 
 
+def test_clip_lists_of_both_kinds_agree(smoke):
+    labels = json.loads((smoke / 'video/labels.json').read_text())
+    for split, count in (('train', 24), ('val', 8)):
+        lines = (smoke / f'video/{split}.txt').read_text().splitlines()
+        entries = json.loads((smoke / f'video/{split}.json').read_text())
+        assert len(lines) == len(entries) == count
+        for line, entry in zip(lines, entries):
+            path, label = line.split()
+            assert path == f'{split}/{entry["id"]}.mp4'
+            assert (smoke / 'video' / path).is_file()
+            template = entry['template'].replace('[', '').replace(']', '')
+            assert labels[template] == label
+    meta = read_meta(smoke)
+    assert [name.split()[-1] for name in labels] == meta['motions']
+
+
 @pytest.mark.parametrize('force', [(), ('--force', )])
 def test_folders_of_others_are_left_alone(tmp_path, force):
     (tmp_path / 'mine').mkdir()

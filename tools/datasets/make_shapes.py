@@ -1,9 +1,9 @@
-"""Make the embedded data set: drawn shapes as real image files.
+"""Make the embedded data set: drawn shapes as real image and video files.
 
     python tools/datasets/make_shapes.py data/shapes --size demo
 
-writes class folders (``cls``), COCO instances (``det``) and ADE-style label
-maps (``seg``). A second call with the same options returns at once.
+writes class folders (``cls``), COCO instances (``det``), ADE-style label maps
+(``seg``) and moving shapes (``video``). A second call with the same options returns at once.
 """
 
 import argparse
