@@ -58,6 +58,12 @@ IMAGES = {
     'DiagonalRandomCrop': dict(crop_size=(SIDE, SIDE)),
     'Pad': dict(size=(SIDE, SIDE)),
     'BatchFixedSizePad': dict(size=(SIDE, SIDE)),
+    'ClipMultiScaleCrop': dict(size=SIDE),
+    'ClipResizeShort': dict(size=SIDE),
+    'ClipViewCrop': dict(size=SIDE),
+    'DenseFrames': dict(num_frames=FRAMES),
+    'SpanFrames': dict(num_frames=FRAMES),
+    'SegmentFrames': dict(num_frames=FRAMES),
     'DetDataPreprocessor': dict(pad_size_divisor=SIDE),
     'SegDataPreProcessor': dict(size=(SIDE, SIDE)),
 }

@@ -71,8 +71,11 @@ class Job:
     def describe(self) -> str:
         """Length, batch size and learning rate."""
         cfg = self.cfg
+        kind = cfg.train_dataloader.dataset.type
         return (f'{cfg.train_cfg.max_iters} x '
-                f'{cfg.train_dataloader.batch_size} images, learning rate '
+                f'{cfg.train_dataloader.batch_size} '
+                f'{"clips" if kind == "ListedVideos" else "images"}, '
+                'learning rate '
                 f'{cfg.optim_wrapper.optimizer.lr:g}')
 
 

@@ -17,7 +17,7 @@ _base_ = [
     'mmpretrain::_base_/default_runtime.py',
 ]
 custom_imports = dict(
-    imports=['projects.videoconvmae', 'projects.engine'],
+    imports=['projects.videoconvmae', 'projects.video', 'projects.engine'],
     allow_failed_imports=False)
 
 # 2e-3, 1e-3 per 256 clips, is the learning rate of the schedule

@@ -18,7 +18,7 @@ _base_ = [
     'mmpretrain::_base_/default_runtime.py',
 ]
 custom_imports = dict(
-    imports=['projects.videoconvmae', 'projects.engine'],
+    imports=['projects.videoconvmae', 'projects.video', 'projects.engine'],
     allow_failed_imports=False)
 
 model = dict(

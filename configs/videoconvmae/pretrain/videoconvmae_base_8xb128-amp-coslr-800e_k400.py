@@ -14,7 +14,7 @@ _base_ = [
     'mmpretrain::_base_/default_runtime.py',
 ]
 custom_imports = dict(
-    imports=['projects.videoconvmae', 'projects.engine'],
+    imports=['projects.videoconvmae', 'projects.video', 'projects.engine'],
     allow_failed_imports=False)
 
 default_hooks = dict(checkpoint=dict(interval=10, max_keep_ckpts=3))
