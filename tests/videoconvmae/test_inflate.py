@@ -3,9 +3,12 @@ import pytest
 import torch
 from encoding import with_random_vectors
 from mmpretrain.registry import MODELS
+from tooling import run_tool
 
+from projects.common.checkpoint import load_weights
 from projects.common.masking import RandomTokenMasking, TubeTokenMasking
 from projects.convmae import ConvViT
+from projects.convmae.convert import convert
 from projects.videoconvmae import VideoConvViT
 from projects.videoconvmae.inflate import inflate, inflate_kernel
 
@@ -157,3 +160,68 @@ def test_bad_input():
     video = video_model(image, 'centre').state_dict()
     with pytest.raises(ValueError, match='of a video model already'):
         inflate(video, video, 8)
+
+
+CONFIG = """
+custom_imports = dict(imports=['projects.videoconvmae'],
+                      allow_failed_imports=False)
+default_scope = 'mmpretrain'
+model = dict(
+    type='ImageClassifier',
+    backbone=dict(
+        type='VideoConvViT', img_size=64, num_frames=16,
+        arch=dict(channels=(8, 16, 32), depths=(2, 1, 2),
+                  mlp_ratios=(2, 2, 2), num_heads=4)),
+    neck=dict(type='TokenPooling', channels=32),
+    head=dict(type='LinearClsHead', num_classes=5, in_channels=32))
+"""
+
+
+@pytest.fixture
+def config(tmp_path):
+    (tmp_path / 'video.py').write_text(CONFIG)
+    return tmp_path / 'video.py'
+
+
+@pytest.mark.parametrize('layout', ['ours', 'official'])
+def test_tool_inflates_files_of_either_layout(checkpoint, config, tmp_path,
+                                              layout):
+    image, path = checkpoint
+    if layout == 'official':
+        weights = convert(image.state_dict(), 'pretrain', backward=True)
+        torch.save(dict(model=weights), path)
+    done = run_tool('convert_checkpoint.py', path, tmp_path / 'video.pth',
+                    '--inflate', 'average', '--config', config)
+    assert done.returncode == 0, done.stderr
+    assert 'do not fit and are left out: neck.' in done.stdout
+    model = VideoConvViT(ARCH, img_size=64, num_frames=FRAMES)
+    report = load_weights(model, str(tmp_path / 'video.pth'), 'backbone.')
+    assert report.coverage == 1
+    expected = inflate(
+        {f'backbone.{k}': v for k, v in image.backbone.state_dict().items()},
+        {f'backbone.{k}': v for k, v in model.state_dict().items()},
+        FRAMES // 2, 'average')  # yapf: disable
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, expected[f'backbone.{name}'])
+
+
+def test_tool_errors(checkpoint, config, tmp_path):
+    _, path = checkpoint
+    target = tmp_path / 'out.pth'
+
+    def fails(*args):
+        done = run_tool('convert_checkpoint.py', path, target, '--inflate',
+                        'centre', *args)
+        assert done.returncode and not target.exists()
+        return done.stderr
+
+    assert 'needs the --config' in fails()
+    assert 'leave --kind' in fails('--config', config, '--kind', 'pretrain')
+    text = config.read_text()
+    config.write_text(text.replace('VideoConvViT', 'ConvViT').replace(
+        ' num_frames=16,', ''))
+    assert 'not of a VideoConvViT' in fails('--config', config)
+    config.write_text(text.replace('depths=(2,', 'depths=(3,'))
+    assert 'does not fit the backbone' in fails('--config', config)
+    config.write_text(text.replace('img_size=64', 'img_size=48'))
+    assert 'config of the same frame size' in fails('--config', config)
