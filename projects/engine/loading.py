@@ -23,6 +23,56 @@ class ImageError(ValueError):
     """A file that cannot be used as an image."""
 
 
+class FailurePolicy:
+    """What a loader does with files that it cannot use.
+
+    Args:
+        on_error: 'stop' with an error that names the file, or 'skip' it with
+            a count in the log. Skipping is for training: the data set draws
+            another sample in its place.
+        what: The files, for messages.
+
+    Raises:
+        ValueError: If ``on_error`` is neither.
+    """
+
+    def __init__(self, on_error: str, what: str = 'images') -> None:
+        if on_error not in ('stop', 'skip'):
+            raise ValueError(
+                f"on_error has to be 'stop' or 'skip', not {on_error!r}")
+        self.on_error = on_error
+        self.what = what
+        self.failures: list[str] = []  # in a row
+        # shared with worker processes
+        self.skipped = torch.zeros((), dtype=torch.int64).share_memory_()
+
+    def succeeded(self) -> None:
+        """A file was fine: the count of failures in a row starts anew."""
+        self.failures.clear()
+
+    def failed(self, error: ValueError) -> None:
+        """Skip a file.
+
+        Args:
+            error: Names it; to be called while it is handled.
+
+        Raises:
+            ValueError: ``error`` itself if ``on_error`` is 'stop', and one of
+                its type for the last of 100 in a row if it is 'skip'.
+        """
+        if self.on_error == 'stop':
+            raise error from None
+        self.failures.append(str(error))
+        self.skipped += 1
+        if len(self.failures) >= MAX_FAILURES:
+            raise type(error)(
+                f'{len(self.failures)} {self.what} in a row could not be '
+                f'read. The first: {self.failures[0]}') from None
+        print_log(
+            f'skipped {self.skipped.item()} {self.what} so far; {error}',
+            'current', 30)
+
+
 @TRANSFORMS.register_module()
 class LoadCheckedImage(LoadImageFromFile):
     """``LoadImageFromFile`` that never returns half an image.
@@ -32,10 +82,8 @@ class LoadCheckedImage(LoadImageFromFile):
     applied. Values are uint8 (H, W, 3) in BGR order, as the toolboxes expect.
 
     Args:
-        on_error: What to do with a file that is missing or unreadable:
-            'stop' with an error that names it, or 'skip' it with a count in
-            the log. Skipping is for training: the data set draws another
-            sample in its place.
+        on_error: What to do with a file that is missing or unreadable, a
+            policy of ``FailurePolicy``: 'stop' or 'skip'.
         max_pixels: Larger images are refused before they are decoded.
         **kwargs: ``to_float32``, ``color_type`` and ``backend_args`` of
             ``LoadImageFromFile``.
@@ -49,26 +97,18 @@ class LoadCheckedImage(LoadImageFromFile):
                  on_error: str = 'stop',
                  max_pixels: int = MAX_PIXELS,
                  **kwargs: Any) -> None:
-        if on_error not in ('stop', 'skip'):
-            raise ValueError(
-                f"on_error has to be 'stop' or 'skip', not {on_error!r}")
         super().__init__(imdecode_backend='pillow', **kwargs)
-        self.on_error = on_error
+        self.policy = FailurePolicy(on_error)
         self.max_pixels = max_pixels
-        self.failures: list[str] = []  # in a row
-        # shared with worker processes
-        self.skipped = torch.zeros((), dtype=torch.int64).share_memory_()
 
     def transform(self, results: dict) -> dict | None:
         """Read ``results['img_path']``; None if the file is skipped."""
         try:
             image = self.read(results['img_path'])
         except ImageError as error:
-            if self.on_error == 'stop':
-                raise
-            self._skip(error)
+            self.policy.failed(error)
             return None
-        self.failures.clear()
+        self.policy.succeeded()
         if self.to_float32:
             image = image.astype(np.float32)
         results['img'] = image
@@ -111,16 +151,6 @@ class LoadCheckedImage(LoadImageFromFile):
                     f'image {path} has more than 8 bits per value (mode '
                     f'{image.mode}): convert it to 8 bits, or load it with '
                     "color_type='unchanged'")
-
-    def _skip(self, error: ImageError) -> None:
-        self.failures.append(str(error))
-        self.skipped += 1
-        if len(self.failures) >= MAX_FAILURES:
-            raise ImageError(
-                f'{len(self.failures)} images in a row could not be read. '
-                f'The first: {self.failures[0]}')
-        print_log(f'skipped {self.skipped.item()} images so far; {error}',
-                  'current', 30)
 
 
 class NamingCollate:

@@ -113,7 +113,7 @@ def test_skipping_gives_up_when_nothing_can_be_read(tmp_path):
         for _ in range(60):
             assert loader(dict(img_path='none.png')) is None
         assert loader(dict(img_path=str(good))) is not None
-    assert loader.skipped == 180
+    assert loader.policy.skipped == 180
     with pytest.raises(ImageError, match='100 images in a row.*none.png'):
         for _ in range(100):
             loader(dict(img_path='none.png'))
