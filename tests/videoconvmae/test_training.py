@@ -46,7 +46,6 @@ train_dataloader = dict(
     collate_fn=dict(type='default_collate'),
     dataset=dict(
         type='ListedVideos', data_root='{data}', ann_file='train.txt',
-        with_label=False,
         pipeline=[
             dict(type='LoadVideoClip',
                  sampler=dict(type='DenseFrames', num_frames=8, stride=2)),

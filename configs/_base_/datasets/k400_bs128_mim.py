@@ -1,7 +1,8 @@
-"""Kinetics-400 for masked video modelling, without labels.
+"""Kinetics-400 for masked video modelling.
 
 `data_root` holds the videos, their shorter side about 320 pixels, and the
-list `train.txt`; see projects/video/README.md.
+list `train.txt`; see projects/video/README.md. Its labels are not used; for a
+list of paths alone set `with_label=False`.
 """
 data_preprocessor = dict(
     type='ClipDataPreprocessor',
@@ -28,5 +29,4 @@ train_dataloader = dict(
         type='ListedVideos',
         data_root='data/k400',
         ann_file='train.txt',
-        with_label=False,
         pipeline=train_pipeline))
