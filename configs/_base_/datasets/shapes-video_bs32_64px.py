@@ -12,14 +12,14 @@ data_preprocessor = dict(
 train_pipeline = [
     dict(
         type='LoadVideoClip',
-        sampler=dict(type='SegmentFrames', num_frames=16)),
+        sampler=dict(type='SegmentFrames', num_frames=8)),
     dict(type='ClipMultiScaleCrop', size=64, scales=(1, 0.875, 0.75)),
     dict(type='PackClip')
 ]
 test_pipeline = [
     dict(
         type='LoadVideoClip',
-        sampler=dict(type='UniformTestFrames', num_frames=16)),
+        sampler=dict(type='UniformTestFrames', num_frames=8)),
     dict(type='ClipResizeShort', size=64),
     dict(type='ClipViewCrop', size=64),
     dict(type='PackClip')

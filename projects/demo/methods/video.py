@@ -6,8 +6,8 @@ from ..report import TOP1
 PARTS = ('video', )
 
 FOLDER = 'videoconvmae/demo'
-PRETRAIN = f'{FOLDER}/videoconvmae_tiny_1xb32-coslr-1500_shapes.py'
-FINETUNE = f'{FOLDER}/videoconvvit-tiny_videoconvmae-pre_1xb32-coslr-300_' \
+PRETRAIN = f'{FOLDER}/videoconvmae_tiny_1xb32-coslr-600_shapes.py'
+FINETUNE = f'{FOLDER}/videoconvvit-tiny_videoconvmae-pre_1xb32-coslr-150_' \
     'shapes.py'
 
 

@@ -1,4 +1,4 @@
-"""Tiny VideoConvMAE fine-tuned for 300 iterations on the embedded clips.
+"""Tiny VideoConvMAE fine-tuned for 150 iterations on the embedded clips.
 
 Part of `make demo METHOD=video`.
 
@@ -21,10 +21,11 @@ model = dict(
     backbone=dict(
         arch='tiny',
         img_size=64,
+        num_frames=8,
         drop_path_rate=0.,
         init_cfg=dict(
-            checkpoint='work_dirs/videoconvmae_tiny_1xb32-coslr-1500_shapes/'
-            'iter_1500.pth')),
+            checkpoint='work_dirs/videoconvmae_tiny_1xb32-coslr-600_shapes/'
+            'iter_600.pth')),
     neck=dict(channels=128),
     head=dict(
         num_classes=8,
@@ -43,15 +44,15 @@ optim_wrapper = dict(
         norm_decay_mult=0., bias_decay_mult=0., flat_decay_mult=0.))
 param_scheduler = [
     dict(type='LinearLR', start_factor=1e-3, by_epoch=False, begin=0, end=50),
-    dict(type='CosineAnnealingLR', by_epoch=False, begin=50, end=300)
+    dict(type='CosineAnnealingLR', by_epoch=False, begin=50, end=150)
 ]
-train_cfg = dict(by_epoch=False, max_iters=300, val_interval=300)
+train_cfg = dict(by_epoch=False, max_iters=150, val_interval=150)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 
 default_hooks = dict(
     logger=dict(interval=25, log_metric_by_epoch=False),
-    checkpoint=dict(by_epoch=False, interval=300, max_keep_ckpts=1))
+    checkpoint=dict(by_epoch=False, interval=150, max_keep_ckpts=1))
 log_processor = dict(by_epoch=False)
 randomness = dict(seed=0)
 auto_scale_lr = dict(base_batch_size=32)
