@@ -218,8 +218,8 @@ def test_tool_errors(checkpoint, config, tmp_path):
     assert 'needs the --config' in fails()
     assert 'leave --kind' in fails('--config', config, '--kind', 'pretrain')
     text = config.read_text()
-    config.write_text(text.replace('VideoConvViT', 'ConvViT').replace(
-        ' num_frames=16,', ''))
+    config.write_text(
+        text.replace('VideoConvViT', 'ConvViT').replace(' num_frames=16,', ''))
     assert 'not of a VideoConvViT' in fails('--config', config)
     config.write_text(text.replace('depths=(2,', 'depths=(3,'))
     assert 'does not fit the backbone' in fails('--config', config)

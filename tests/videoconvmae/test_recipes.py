@@ -14,9 +14,11 @@ from projects.analysis.complexity import measure
 CONFIGS = Path(__file__).parents[2] / 'configs/videoconvmae'
 PRETRAIN = 'pretrain/videoconvmae_base_8xb128-amp-coslr-800e_'
 FINETUNE = {
-    'k400': 'finetune/videoconvvit-base_videoconvmae-pre_8xb64-amp-coslr-'
+    'k400':
+    'finetune/videoconvvit-base_videoconvmae-pre_8xb64-amp-coslr-'
     '100e_k400',
-    'ssv2': 'finetune/videoconvvit-base_videoconvmae-pre_8xb64-amp-coslr-'
+    'ssv2':
+    'finetune/videoconvvit-base_videoconvmae-pre_8xb64-amp-coslr-'
     '50e_ssv2',
 }
 
@@ -39,9 +41,8 @@ def test_pretraining(data: str, stride: int) -> None:
     dataset = cfg.train_dataloader.dataset
     (sampler, ) = find(dataset, 'DenseFrames')
     assert (sampler.num_frames, sampler.stride) == (16, stride)
-    assert [step.type for step in dataset.pipeline] == [
-        'LoadVideoClip', 'ClipMultiScaleCrop', 'PackClip'
-    ]
+    assert [step.type for step in dataset.pipeline
+            ] == ['LoadVideoClip', 'ClipMultiScaleCrop', 'PackClip']
     assert cfg.model.masking == dict(type='TubeTokenMasking', ratio=0.9)
     short = load(PRETRAIN.replace('800e', '200e') + data)
     assert short.param_scheduler[1].end == short.train_cfg.max_epochs == 200

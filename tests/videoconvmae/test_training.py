@@ -122,8 +122,8 @@ def run(config: Path, work_dir: Path, processes: int = 1) -> dict[int, float]:
     return losses(work_dir)
 
 
-def test_pretraining_on_two_processes_then_fine_tuning(
-        clips: Path, tmp_path: Path) -> None:
+def test_pretraining_on_two_processes_then_fine_tuning(clips: Path,
+                                                       tmp_path: Path) -> None:
     """Two processes see the clips, crops and tubes that one would see."""
     results = {}
     for count in (1, 2):

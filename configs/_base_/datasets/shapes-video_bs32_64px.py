@@ -11,8 +11,8 @@ data_preprocessor = dict(
 
 train_pipeline = [
     dict(
-        type='LoadVideoClip',
-        sampler=dict(type='SegmentFrames', num_frames=8)),
+        type='LoadVideoClip', sampler=dict(type='SegmentFrames',
+                                           num_frames=8)),
     dict(type='ClipMultiScaleCrop', size=64, scales=(1, 0.875, 0.75)),
     dict(type='PackClip')
 ]
