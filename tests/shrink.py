@@ -12,6 +12,7 @@ from mmengine.config import Config, ConfigDict
 from projects.convmae.backbone import parse_arch
 
 SIDE = 64  # of the images, in pixels
+FRAMES = 4  # of a clip
 
 # Settings of parts of models.
 PARTS = {
@@ -57,6 +58,12 @@ IMAGES = {
     'DiagonalRandomCrop': dict(crop_size=(SIDE, SIDE)),
     'Pad': dict(size=(SIDE, SIDE)),
     'BatchFixedSizePad': dict(size=(SIDE, SIDE)),
+    'ClipMultiScaleCrop': dict(size=SIDE),
+    'ClipResizeShort': dict(size=SIDE),
+    'ClipViewCrop': dict(size=SIDE),
+    'DenseFrames': dict(num_frames=FRAMES),
+    'SpanFrames': dict(num_frames=FRAMES),
+    'SegmentFrames': dict(num_frames=FRAMES),
     'DetDataPreprocessor': dict(pad_size_divisor=SIDE),
     'SegDataPreProcessor': dict(size=(SIDE, SIDE)),
 }
@@ -84,8 +91,15 @@ def shrink_conv_vit(backbone: ConfigDict) -> dict[int, int]:
     return dict(zip(old, new))
 
 
+def shrink_video_conv_vit(backbone: ConfigDict) -> dict[int, int]:
+    """As :func:`shrink_conv_vit`, for VideoConvViT."""
+    backbone.update(num_frames=FRAMES)
+    return shrink_conv_vit(backbone)
+
+
 BACKBONES: dict[str, Callable[[ConfigDict], dict[int, int]]] = {
     'ConvViT': shrink_conv_vit,
+    'VideoConvViT': shrink_video_conv_vit,
 }
 
 
@@ -122,6 +136,8 @@ def shrink(cfg: Config) -> None:
             if key in node:
                 node[key] = _replace(node[key], channels)
         node.update(PARTS.get(kind, {}))
+        if kind == 'MultiScaleDecoder' and 'num_frames' in backbone:
+            node.grid = (FRAMES // 2, *node.grid)
         small = IMAGES.get(kind, {})
         node.update({key: small[key] for key in small if key in node})
 

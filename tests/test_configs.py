@@ -151,6 +151,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> str:
 
     link('.', 'shapes')
     link('cls', 'imagenet')
+    link('video', 'k400')
+    link('video/labels.json', 'ssv2/labels/labels.json')
+    link('video/train.json', 'ssv2/labels/train.json')
+    for clip in sorted((shapes / 'video/train').iterdir()):
+        link(f'video/train/{clip.name}',
+             f'ssv2/20bn-something-something-v2/{clip.stem}.webm')
     ade = 'ade/ADEChallengeData2016'
     for part in ('images', 'annotations'):
         link(f'seg/{part}/train', f'{ade}/{part}/training')

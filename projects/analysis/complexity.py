@@ -39,12 +39,13 @@ class Complexity:
     """Cost of a model, and of each of its parts.
 
     Attributes:
-        shape: (height, width) of the image in pixels.
+        shape: (height, width) of the image in pixels, of a clip (frames,
+            height, width).
         protocol: What was run, in words.
         total: The whole model.
         parts: Cost of each part that has parameters, by its name.
     """
-    shape: tuple[int, int]
+    shape: tuple[int, ...]
     protocol: str
     total: Cost
     parts: dict[str, Cost]
@@ -54,8 +55,9 @@ class Complexity:
         return asdict(self)
 
     def __str__(self) -> str:
-        height, width = self.shape
-        rows = [f'one image of {height} x {width}: {self.protocol}',
+        kind = 'image' if len(self.shape) == 2 else 'clip'
+        size = ' x '.join(map(str, self.shape))
+        rows = [f'one {kind} of {size}: {self.protocol}',
                 f'{"part":<24}{"parameters":>14}{"trainable":>14}'
                 f'{"MACs (G)":>12}']  # yapf: disable
         for name, cost in (*self.parts.items(), ('total', self.total)):
@@ -64,8 +66,10 @@ class Complexity:
         return '\n'.join(rows)
 
 
-def default_shape(cfg: Config) -> tuple[int, int]:
+def default_shape(cfg: Config) -> tuple[int, ...]:
     """Image size (height, width) that a config is meant for.
+
+    Of a video model the size of a clip, (frames, height, width).
 
     The size that batches are padded to; else the one that the backbone's
     relative positions, else its position embedding, are stored for; else 224.
@@ -76,23 +80,30 @@ def default_shape(cfg: Config) -> tuple[int, int]:
     backbone = cfg.model.get('backbone') or ConfigDict()
     sizes += [backbone.get('rel_pos_size'), backbone.get('img_size')]
     size = next((size for size in sizes if size is not None), 224)
-    return (size, size) if isinstance(size, int) else tuple(size)
+    size = (size, size) if isinstance(size, int) else tuple(size)
+    frames = backbone.get('num_frames')
+    return size if frames is None else (frames, *size)
 
 
 def measure(cfg: Config,
-            shape: tuple[int, int] | None = None,
+            shape: tuple[int, ...] | None = None,
             change: Callable[[nn.Module], None] | None = None) -> Complexity:
     """Count the parameters and multiply-accumulates of a config's model.
 
     Args:
         cfg: A config of any toolbox.
-        shape: (height, width) of the image; :func:`default_shape` if None.
+        shape: Size of the image or clip; :func:`default_shape` if None.
         change: Called with the model, in evaluation mode, before it runs.
 
     Raises:
-        ValueError: If the model cannot take an image of that size.
+        ValueError: If the model cannot take an input of that size.
     """
-    shape = shape or default_shape(cfg)
+    expected = default_shape(cfg)
+    shape = shape or expected
+    if len(shape) != len(expected):
+        raise ValueError(
+            f'the shape is {" x ".join(map(str, shape))}; the model takes '
+            f'{len(expected)} sides, such as {" x ".join(map(str, expected))}')
     with DefaultScope.overwrite_default_scope(
             cfg.get('default_scope')), FakeTensorMode():
         model = MODELS.build(cfg.model).eval()

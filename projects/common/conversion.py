@@ -58,6 +58,15 @@ def find_kind(state_dict: Mapping[str, Tensor],
                      '; '.join(reasons))
 
 
+def tensors_of_config(config: str) -> dict[str, Tensor]:
+    """Tensors of a config's model, with shapes and without values."""
+    cfg = Config.fromfile(config)
+    init_default_scope(cfg.get('default_scope', 'mmengine'))
+    with torch.device('meta'), DefaultScope.overwrite_default_scope(
+            cfg.get('default_scope')):
+        return MODELS.build(cfg.model).state_dict()
+
+
 def check_against_config(state_dict: Mapping[str, Tensor],
                          config: str) -> list[str]:
     """Compare converted tensors with the model of a config.
@@ -74,11 +83,7 @@ def check_against_config(state_dict: Mapping[str, Tensor],
         ValueError: If a tensor has no place in the model, has another shape,
             or the backbone is not complete.
     """
-    cfg = Config.fromfile(config)
-    init_default_scope(cfg.get('default_scope', 'mmengine'))
-    with torch.device('meta'), DefaultScope.overwrite_default_scope(
-            cfg.get('default_scope')):
-        own = MODELS.build(cfg.model).state_dict()
+    own = tensors_of_config(config)
     unused = sorted(state_dict.keys() - own.keys())
     missing = sorted(own.keys() - state_dict.keys())
     wrong = [

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from .blocks import TransformerBlock
 from .grid import Grid
 from .masking import TokenMask
-from .pos_embed import resample_on_load, resample_pos_embed, sincos_pos_embed
+from .pos_embed import make_pos_embed, resample_on_load, resample_pos_embed
 
 
 class MaskedDecoder(BaseModule):
@@ -25,6 +25,8 @@ class MaskedDecoder(BaseModule):
         depth: Number of transformer blocks.
         num_heads: Attention heads; a divisor of ``channels``.
         mlp_ratio: Hidden width of the MLPs over ``channels``.
+        pos: Kind of position embedding (:func:`make_pos_embed`), trained if
+            it is ``'learned'``; sin-cos of the grid's axes by default.
         init_cfg: As in mmengine's ``BaseModule``.
     """
 
@@ -36,13 +38,16 @@ class MaskedDecoder(BaseModule):
                  depth: int = 8,
                  num_heads: int = 16,
                  mlp_ratio: float = 4.,
+                 pos: str | None = None,
                  init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
         self.grid = tuple(grid)
         self.decoder_embed = nn.Linear(in_channels, channels)
         self.mask_token = nn.Parameter(torch.zeros(1, 1, channels))
         self.decoder_pos_embed = nn.Parameter(
-            sincos_pos_embed(channels, self.grid), requires_grad=False)
+            make_pos_embed(pos or f'{len(self.grid)}d_sincos', channels,
+                           self.grid),
+            requires_grad=pos == 'learned')
         self.decoder_blocks = nn.ModuleList(
             TransformerBlock(channels, num_heads, mlp_ratio)
             for _ in range(depth))

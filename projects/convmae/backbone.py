@@ -25,8 +25,8 @@ from projects.common.blocks import (CONV, CellLayout, ConvBlock,
 from projects.common.checkpoint import PretrainedModule
 from projects.common.grid import Grid, block_linear, nest
 from projects.common.masking import TokenMask
-from projects.common.pos_embed import (resample_on_load, resample_pos_embed,
-                                       sincos_pos_embed)
+from projects.common.pos_embed import (make_pos_embed, resample_on_load,
+                                       resample_pos_embed)
 from projects.common.rel_pos import SharedTable
 from projects.common.windows import Windows
 
@@ -145,14 +145,17 @@ class ConvViT(PretrainedModule):
             resample it at run time; a checkpoint of another size is
             resampled when it is loaded.
         in_channels: Channels of the image.
-        dw_kernel: Side of the depthwise kernels (5; 3, 7, 9 in Table 5).
+        dw_kernel: Side of the depthwise kernels (5; 3, 7, 9 in Table 5), odd,
+            one number or one for each dimension.
         masked_conv: Hide masked cells from the depthwise convolutions; off
             only for the ablation of Table 5.
         drop_path_rate: Rate of the last block, linear from 0 at the first.
         stem_eps: LayerNorm epsilon of the stems.
         conv_eps: LayerNorm epsilon of the convolution blocks.
         attn_eps: LayerNorm epsilon of the transformer blocks.
-        pos_trainable: Train the position embedding; it starts at sin-cos.
+        pos: Kind of position embedding: '2d_sincos', '1d_sincos' or 'learned'
+            (:func:`~projects.common.pos_embed.make_pos_embed`).
+        pos_trainable: Train the position embedding.
         window_size: Side in tokens of the windows in which transformer
             blocks attend; 0 for global attention everywhere. The grid is
             filled up with zeros to whole windows, as in ViTDet.
@@ -178,22 +181,25 @@ class ConvViT(PretrainedModule):
         init_cfg: ``dict(type='Pretrained', checkpoint=..., prefix=...)``.
 
     Raises:
-        ValueError: If a name is unknown, a size is no multiple of 16, or
-            ``global_blocks`` are not among the blocks.
+        ValueError: If a name is unknown, a size is no multiple of 16, a
+            kernel has even sides, or ``global_blocks`` are not among the
+            blocks.
     """
 
     STRIDES: tuple[Grid, ...] = ((4, 4), (2, 2), (2, 2))
+    INPUT, UNITS = 'image', 'pixels'  # for messages
 
     def __init__(self,
                  arch: str | dict = 'base',
                  img_size: int | Grid = 224,
                  in_channels: int = 3,
-                 dw_kernel: int = 5,
+                 dw_kernel: int | Grid = 5,
                  masked_conv: bool = True,
                  drop_path_rate: float = 0.,
                  stem_eps: float = 1e-5,
                  conv_eps: float = 1e-5,
                  attn_eps: float = 1e-6,
+                 pos: str = '2d_sincos',
                  pos_trainable: bool = True,
                  window_size: int = 0,
                  shift_windows: bool = False,
@@ -213,7 +219,7 @@ class ConvViT(PretrainedModule):
         self.masked_conv = masked_conv
         self.out_indices = tuple(out_indices)
         self.frozen_stages = frozen_stages
-        dims = len(self.STRIDES[0])
+        kernel = self._kernel(dw_kernel)
         self.grid = self._stored_grid(img_size, 'img_size')
         self._set_attention(window_size, shift_windows, global_blocks, rel_pos,
                             rel_pos_size or img_size)
@@ -225,8 +231,7 @@ class ConvViT(PretrainedModule):
             embed = PatchEmbed(in_channels, channels, stride, stem_eps)
             if index < 2:
                 blocks = [
-                    ConvBlock(channels, (dw_kernel, ) * dims, ratio,
-                              next(rates), conv_eps)
+                    ConvBlock(channels, kernel, ratio, next(rates), conv_eps)
                     for _ in range(self.depths[index])
                 ]
                 stages.append(Stage(embed, blocks))
@@ -241,8 +246,11 @@ class ConvViT(PretrainedModule):
                     Stage(embed, blocks, nn.Linear(channels, channels)))
             in_channels = channels
         self.stages = nn.ModuleList(stages)
+        if pos == 'learned' and not pos_trainable:
+            raise ValueError("pos is 'learned' and pos_trainable is False: "
+                             'the position embedding would stay random')
         self.pos_embed = nn.Parameter(
-            sincos_pos_embed(self.channels[-1], self.grid),
+            make_pos_embed(pos, self.channels[-1], self.grid),
             requires_grad=pos_trainable)
         resample_on_load(self, 'pos_embed', self.grid)
         if rel_pos == 'shared':
@@ -306,6 +314,16 @@ class ConvViT(PretrainedModule):
             return ConvDown(self.channels[-1], norm_cfg)
         raise ValueError(f"down4 is {kind!r}; choose 'maxpool' or 'conv'")
 
+    def _kernel(self, dw_kernel: int | Grid) -> Grid:
+        """Side of the depthwise kernels along each dimension."""
+        dims = len(self.STRIDES[0])
+        kernel = (dw_kernel, ) * dims if isinstance(dw_kernel, int) \
+            else tuple(dw_kernel)
+        if len(kernel) != dims or any(side % 2 == 0 for side in kernel):
+            raise ValueError(f'dw_kernel is {dw_kernel}; expected an odd '
+                             f'number or {dims} of them')
+        return kernel
+
     def _stored_grid(self, size: int | Grid, name: str) -> Grid:
         """Token grid of an image size in the configuration."""
         if isinstance(size, int):
@@ -317,17 +335,25 @@ class ConvViT(PretrainedModule):
         patch = tuple(map(math.prod, zip(*self.STRIDES)))
         if any(side % step or side < step for side, step in zip(size, patch)):
             raise ValueError(
-                f'{name} is {"x".join(map(str, size))} pixels; every side '
-                f'must be a positive multiple of {"x".join(map(str, patch))}')
+                f'{name} is {"x".join(map(str, size))} {self.UNITS}; every '
+                'side must be a positive multiple of '
+                f'{"x".join(map(str, patch))}')
         return tuple(side // step for side, step in zip(size, patch))
 
     def token_grid(self, x_NCX: Tensor) -> Grid:
         """Transformer tokens along each side of a batch of images.
 
         Raises:
-            ValueError: If a side is not a multiple of the token's size.
+            ValueError: If a side is not a multiple of the token's size, or
+                the input has another number of dimensions.
         """
-        return self._grid_of(tuple(x_NCX.shape[2:]), 'input image')
+        size = tuple(x_NCX.shape[2:])
+        if len(size) != len(self.grid):
+            raise ValueError(
+                f'the input has shape {tuple(x_NCX.shape)}; '
+                f'{type(self).__name__} takes a batch of {self.INPUT}s, of '
+                f'{len(self.grid) + 2} dimensions')
+        return self._grid_of(size, f'input {self.INPUT}')
 
     def _init_from_scratch(self) -> None:
         """Linear layers and the last stem Xavier-uniform, as in MAE.

@@ -73,7 +73,9 @@ class Job:
         cfg = self.cfg
         size = ('all' if cfg.train_cfg.get('type') == 'FrozenFeatureTrainLoop'
                 else cfg.train_dataloader.batch_size)
-        return (f'{cfg.train_cfg.max_iters} x {size} images, learning rate '
+        kind = cfg.train_dataloader.dataset.type
+        samples = 'clips' if kind == 'ListedVideos' else 'images'
+        return (f'{cfg.train_cfg.max_iters} x {size} {samples}, learning rate '
                 f'{cfg.optim_wrapper.optimizer.lr:g}')
 
 

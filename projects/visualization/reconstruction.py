@@ -137,7 +137,7 @@ def load_image(path: Path,
     if loaded is None:
         raise ValueError(f'{path} cannot be read as an image')
     if keep_size:
-        loaded['img'] = _cut_to_patches(loaded['img'], model.head.patch_size,
+        loaded['img'] = _cut_to_patches(loaded['img'], model.head.patch[0],
                                         path)
         resize = []
     sample = Compose([*resize, pack])(loaded)
@@ -171,9 +171,7 @@ def reconstruct(model: MaskedAutoencoder, inputs_1CHW: Tensor,
     head = model.head
     pred_VLP, mask = model.reconstruct(inputs_1CHW)
     hidden_VLP = head.hidden(inputs_1CHW, mask).expand_as(pred_VLP)
-    height, width = inputs_1CHW.shape[2:]
-    grid = height // head.patch_size, width // head.patch_size
-    hidden_VCHW = head.unpatchify(hidden_VLP, grid)
+    hidden_VCHW = head.unpatchify(hidden_VLP, head.grid(inputs_1CHW))
     original = _to_rgb(model, inputs_1CHW[0])
     predictions = head.to_pixels(pred_VLP, inputs_1CHW)
     rows = []

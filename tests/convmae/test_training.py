@@ -1,16 +1,9 @@
 """ConvMAE trained by the real tools: interrupted, and on two processes."""
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-
-ROOT = Path(__file__).parents[2]
+from trainings import losses, train
 
 CONFIG = """
 custom_imports = dict(imports=['projects.convmae', 'kill_hook'],
@@ -94,40 +87,6 @@ def project(tmp_path):
         return path
 
     return write
-
-
-def train(config, work_dir, *args, kill_at=None, processes=1):
-    """Run tools/train.py or tools/dist_train.sh; returns the exit code."""
-    env = dict(
-        os.environ,
-        PYTHONPATH=str(config.parent),
-        PYTHON=sys.executable,
-        OMP_NUM_THREADS='1',
-        PORT=str(29600 + os.getpid() % 1000))
-    if kill_at is not None:
-        env['KILL_AT'] = str(kill_at)
-    command = [sys.executable, str(ROOT / 'tools/train.py'), str(config)]
-    if processes > 1:
-        command = ['bash', str(ROOT / 'tools/dist_train.sh'), str(config),
-                   str(processes)]  # yapf: disable
-    done = subprocess.run(
-        [*command, '--work-dir', str(work_dir), *args],
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=300)
-    return done
-
-
-def losses(work_dir):
-    """Logged losses by step, over all sessions of a work dir."""
-    found = {}
-    for file in sorted(work_dir.glob('*/vis_data/2*.json')):
-        for line in file.read_text().splitlines():
-            entry = json.loads(line)
-            if 'loss' in entry:
-                found[entry['step']] = entry['loss']
-    return found
 
 
 def final_state(work_dir):

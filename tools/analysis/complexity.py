@@ -24,9 +24,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--shape',
         type=int,
-        nargs=2,
-        metavar=('H', 'W'),
-        help='image size in pixels; by default the one the config is for')
+        nargs='+',
+        metavar='N',
+        help='H W of an image in pixels, T H W of a clip; by default what the '
+        'config is for')
     parser.add_argument(
         '--json', metavar='FILE', help='also write the numbers to a file')
     return parser.parse_args(argv)
