@@ -112,8 +112,10 @@ def shrink_mimdet(backbone: ConfigDict) -> dict[int, int]:
 def shrink_benchmarking_vit(backbone: ConfigDict) -> dict[int, int]:
     """As :func:`shrink_conv_vit`, for a BenchmarkingViT."""
     old = mimdet.parse_arch(backbone.arch)['channels']
-    backbone.update(arch='tiny', img_size=SIDE, window_size=2)
-    return {old: mimdet.ARCHS['tiny']['channels']}
+    # of 8 blocks, every second one is global
+    small = dict(mimdet.ARCHS['tiny'], depth=8)
+    backbone.update(arch=small, img_size=SIDE, window_size=2)
+    return {old: small['channels']}
 
 
 def shrink_mae_vit(backbone: ConfigDict) -> dict[int, int]:

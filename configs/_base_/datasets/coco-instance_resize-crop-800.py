@@ -35,12 +35,14 @@ train_pipeline = [
     load,
     # polygons are drawn in each region, without a bitmap of the image
     dict(
-        type='LoadAnnotations', with_bbox=True, with_mask=True,
+        type='LoadAnnotations',
+        with_bbox=True,
+        with_mask=True,
         poly2mask=False),
     dict(type='RandomFlip', prob=0.5),
     dict(
-        type='RandomChoice',
-        transforms=[[resize], [*resize_and_crop, resize]]),
+        type='RandomChoice', transforms=[[resize], [*resize_and_crop,
+                                                    resize]]),
     dict(
         type='FilterAnnotations',
         min_gt_bbox_wh=(1e-5, 1e-5),

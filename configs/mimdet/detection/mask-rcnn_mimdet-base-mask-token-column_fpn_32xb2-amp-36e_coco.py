@@ -9,6 +9,4 @@ Differs  as its parent; "grid" is read as this lattice by us,
 """
 _base_ = './mask-rcnn_mimdet-base_fpn_32xb2-amp-36e_coco.py'
 
-model = dict(
-    backbone=dict(
-        sampling='column', decoder=dict(fill='mask_token')))
+model = dict(backbone=dict(sampling='column', decoder=dict(fill='mask_token')))

@@ -8,5 +8,4 @@ Differs  as its parent
 """
 _base_ = './mask-rcnn_mimdet-base_fpn_32xb2-amp-36e_coco.py'
 
-model = dict(
-    backbone=dict(decoder=dict(fill='mask_token', depth=1)))
+model = dict(backbone=dict(decoder=dict(fill='mask_token', depth=1)))

@@ -8,8 +8,7 @@ Differs  as its parent
 """
 _base_ = './mask-rcnn_mimdet-base_fpn_32xb2-amp-36e_coco.py'
 
-model = dict(
-    backbone=dict(sample_ratio=0.25, decoder=dict(fill='mask_token')))
+model = dict(backbone=dict(sample_ratio=0.25, decoder=dict(fill='mask_token')))
 optim_wrapper = dict(optimizer=dict(lr=4e-5))
 _base_.param_scheduler[0].end = 1877
 _base_.param_scheduler[1].milestones = [202500, 247500]

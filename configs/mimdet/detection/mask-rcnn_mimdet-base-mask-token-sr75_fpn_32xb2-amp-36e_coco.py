@@ -8,5 +8,4 @@ Differs  as its parent
 """
 _base_ = './mask-rcnn_mimdet-base_fpn_32xb2-amp-36e_coco.py'
 
-model = dict(
-    backbone=dict(sample_ratio=0.75, decoder=dict(fill='mask_token')))
+model = dict(backbone=dict(sample_ratio=0.75, decoder=dict(fill='mask_token')))

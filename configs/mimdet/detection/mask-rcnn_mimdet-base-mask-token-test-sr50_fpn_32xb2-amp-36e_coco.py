@@ -11,5 +11,4 @@ Differs  as its parent; all images see the same sample, that of a seed
 _base_ = './mask-rcnn_mimdet-base_fpn_32xb2-amp-36e_coco.py'
 
 model = dict(
-    backbone=dict(
-        test_sample_ratio=0.5, decoder=dict(fill='mask_token')))
+    backbone=dict(test_sample_ratio=0.5, decoder=dict(fill='mask_token')))

@@ -10,6 +10,5 @@ Differs  as its parent; no block is global, as the paper names none; the
 _base_ = './mask-rcnn_mimdet-base_fpn_32xb2-amp-36e_coco.py'
 
 model = dict(
-    backbone=dict(
-        window_size=7, sample_ratio=1., decoder=None, pyramid='vit'),
+    backbone=dict(window_size=7, sample_ratio=1., decoder=None, pyramid='vit'),
     neck=dict(in_channels=[768, 768, 768, 768]))

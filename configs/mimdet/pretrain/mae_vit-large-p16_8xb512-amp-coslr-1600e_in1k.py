@@ -12,6 +12,8 @@ _base_ = 'mmpretrain::mae/mae_vit-large-p16_8xb512-amp-coslr-1600e_in1k.py'
 custom_imports = dict(imports=['projects.engine'], allow_failed_imports=False)
 
 train_dataloader = dict(
+    # what is inherited carries a scope, which a function does not take
+    collate_fn=dict(_delete_=True, type='default_collate'),
     dataset=dict(
         _delete_=True,  # ImageNet wants its thousand classes
         type='CustomDataset',
