@@ -109,12 +109,15 @@ def shown_shape(cfg: Config, shape: tuple[int, int]) -> tuple[int, int]:
     return -(-height // divisor) * divisor, -(-width // divisor) * divisor
 
 
-def measure(cfg: Config, shape: tuple[int, int] | None = None) -> Complexity:
+def measure(cfg: Config,
+            shape: tuple[int, int] | None = None,
+            change: Callable[[nn.Module], None] | None = None) -> Complexity:
     """Count the parameters and multiply-accumulates of a config's model.
 
     Args:
         cfg: A config of any toolbox.
         shape: (height, width) of the image; :func:`default_shape` if None.
+        change: Called with the model, in evaluation mode, before it runs.
 
     Raises:
         ValueError: If the model cannot take an image of that size.
@@ -130,6 +133,8 @@ def measure(cfg: Config, shape: tuple[int, int] | None = None) -> Complexity:
             model = MODELS.build(cfg.model)
     model.eval()
     with fake:
+        if change is not None:
+            change(model)
         image = torch.empty(1, 3, *shape)
         run, protocol = _choose_run(model)
         counter = FlopCounterMode(display=False)
