@@ -54,11 +54,10 @@ def two_steps(shapes, work_dir, batch_size):
         constructor='BackboneLayerDecay',
         paramwise_cfg=cfg.optim_wrapper.paramwise_cfg)
     cfg.param_scheduler = None
-    cfg.custom_imports.imports += ['projects.detection']
-    norm_cfg = dict(type='EmptySafeSyncBN')  # SyncBN that knows the CPU
-    cfg.model.backbone.update(drop_path_rate=0., norm_cfg=norm_cfg)
+    cfg.model.backbone.drop_path_rate = 0.
     for head in (cfg.model.decode_head, cfg.model.auxiliary_head):
-        head.update(dropout_ratio=0., norm_cfg=norm_cfg)
+        assert head.norm_cfg.type == 'SyncBN'
+        head.dropout_ratio = 0.
     work_dir.mkdir()
     path = work_dir / 'config.py'
     cfg.dump(path)
