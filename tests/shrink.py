@@ -98,15 +98,17 @@ def shrink_conv_vit(backbone: ConfigDict) -> dict[int, int]:
 def shrink_mimdet(backbone: ConfigDict) -> dict[int, int]:
     """As :func:`shrink_conv_vit`, for a MIMDetViT."""
     old = mimdet.parse_arch(backbone.arch)['channels']
-    new, decoder = mimdet.ARCHS['tiny']['channels'], 32
+    new, old_decoder, decoder = mimdet.ARCHS['tiny']['channels'], 512, 32
     if backbone.get('decoder', {}) is not None:
         backbone.setdefault('decoder', {})
+        old_decoder = backbone.decoder.get('channels', old_decoder)
         backbone.decoder.update(channels=decoder, num_heads=4)
     if backbone.get('window_size'):
         backbone.window_size = 3  # of 4 x 4 tokens
     backbone.update(arch='tiny', img_size=SIDE)
     # the decoder's width is half of the stem's in Large
-    return {old // 4: new // 4, old // 2: new // 2, old: new, 512: decoder}
+    channels = {old // 4: new // 4, old // 2: new // 2, old: new}
+    return {**channels, old_decoder: decoder}
 
 
 def shrink_benchmarking_vit(backbone: ConfigDict) -> dict[int, int]:
@@ -120,7 +122,9 @@ def shrink_benchmarking_vit(backbone: ConfigDict) -> dict[int, int]:
 
 def shrink_mae_vit(backbone: ConfigDict) -> dict[int, int]:
     """As :func:`shrink_conv_vit`, for mmpretrain's MAEViT."""
-    old = dict(b=768, l=1024)[backbone.arch]
+    arch = backbone.arch
+    old = arch.embed_dims if isinstance(arch, dict) else \
+        dict(b=768, l=1024)[arch]
     small = mimdet.ARCHS['tiny']
     backbone.update(
         arch=dict(
