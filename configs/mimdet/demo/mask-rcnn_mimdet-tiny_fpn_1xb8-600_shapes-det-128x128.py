@@ -45,7 +45,8 @@ model = dict(
             type='Pretrained',
             checkpoint='work_dirs/mae_vit-tiny-p16_1xb32-coslr-2k_shapes-det-'
             '128x128/iter_2000.pth')),
-    neck=dict(in_channels=[16, 32, 64, 64], out_channels=64, norm_cfg=norm_cfg),
+    neck=dict(
+        in_channels=[16, 32, 64, 64], out_channels=64, norm_cfg=norm_cfg),
     rpn_head=dict(
         in_channels=64, feat_channels=64, anchor_generator=dict(scales=[4])),
     roi_head=dict(
