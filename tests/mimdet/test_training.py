@@ -14,6 +14,7 @@ from projects.shapes import CLASSES, Recipe, make_dataset
 
 CONFIGS = ROOT / 'configs/mimdet'
 MAE = 'pretrain/mae_vit-base-p16_8xb512-amp-coslr-1600e_in1k'
+TINY = 'demo/mask-rcnn_mimdet-tiny_fpn_1xb8-600_shapes-det-128x128'
 MIMDET = 'detection/mask-rcnn_mimdet-base_fpn_32xb2-amp-36e_coco'
 
 
@@ -150,3 +151,18 @@ def test_two_processes(shapes, tmp_path):
     state = torch.load(tmp_path / 'run/iter_2.pth', weights_only=False)
     assert all(value.isfinite().all()
                for value in state['state_dict'].values())
+
+
+def test_a_step_costs_less_with_fewer_tokens(tmp_path):
+    """By the benchmark tool: operations, time, memory until the backward."""
+    out, key = tmp_path / 'numbers.json', 'model.backbone.sample_ratio'
+    done = run_tool('benchmark.py', 'train-step', CONFIGS / f'{TINY}.py',
+                    '--part', 'backbone', '--batch', 2, '--shape', 256, 256,
+                    '--iters', 3, '--warmup', 1, '--json', out,
+                    '--cfg-options', 'model.backbone.init_cfg=None',
+                    f'{key}=1.0', '--against', f'{key}=0.25')
+    assert done.returncode == 0, done.stderr
+    everything, quarter = json.loads(out.read_text())['results']
+    assert quarter['held_bytes'] < 0.8 * everything['held_bytes']
+    assert quarter['macs'] < 0.8 * everything['macs']
+    assert quarter['cpu_s']['median'] < everything['cpu_s']['median']
