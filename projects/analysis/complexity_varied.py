@@ -54,8 +54,8 @@ def draw_varied(key: str, results: Mapping[Any, Complexity],
         giga = [r.parts[name].macs / 1e9 for r in results.values()]
         axes.bar(labels, giga, bottom=bottom, label=name, width=.6)
         bottom = [low + high for low, high in zip(bottom, giga)]
-    for label, height in zip(labels, bottom):
-        axes.text(label, height, f'{height:.0f}', ha='center', va='bottom')
+    for place, height in enumerate(bottom):
+        axes.text(place, height, f'{height:.0f}', ha='center', va='bottom')
     axes.set(xlabel=key.rsplit('.', 1)[-1], ylabel='multiply-accumulates (G)')
     axes.margins(y=.1)
     axes.legend(loc='upper left')
