@@ -67,7 +67,8 @@ class FrozenFeatureTrainLoop(ResumableIterTrainLoop):
         if model.with_neck:
             for module in model.neck.modules():
                 if isinstance(module, _BatchNorm):
-                    module.momentum = 1.  # the last batch counts: it is all
+                    module.reset_running_stats()
+                    module.momentum = 1.  # the one batch is all there is
             feats = model.neck.train()(feats)
         return dict(
             inputs=feats,

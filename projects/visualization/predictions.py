@@ -12,6 +12,7 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import (DATASETS, MODELS, VISUALIZERS, DefaultScope,
                                init_default_scope)
+from mmengine.structures import PixelData
 from torch import nn
 
 from projects.common.checkpoint import load_weights
@@ -129,8 +130,8 @@ def _enlarged(sample: Any, factor: int) -> Any:
     for name in ('gt_sem_seg', 'pred_sem_seg'):
         label_map = sample.get(name)
         if label_map is not None:
-            label_map.data = torch.from_numpy(
-                _enlarge(label_map.data.numpy(), factor, 1, 2))
+            data = _enlarge(label_map.data.numpy(), factor, 1, 2)
+            setattr(sample, name, PixelData(data=torch.from_numpy(data)))
     return sample
 
 

@@ -5,7 +5,9 @@ augmentation, in batches of 100; every step then takes those of all images.
 
 Paper    arXiv:2205.03892; a model of this size is ours
 Run      python tools/train.py configs/convmae/demo/<this file>
-Expect   not measured yet
+Expect   26.0 % with seed 0 from the first 2,500 iterations of pretraining,
+         19.5 % from random weights (measured here); more from all of it,
+         which is not measured yet
 Differs  AdamW on all images at once instead of LARS on augmented batches of
          thousands: this solves the probe to its end in seconds
 """
