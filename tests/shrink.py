@@ -9,7 +9,8 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
-from projects.convmae.backbone import parse_arch
+from projects.convmae import backbone as convmae
+from projects.mimdet import encoder as mimdet
 
 SIDE = 64  # of the images, in pixels
 FRAMES = 4  # of a clip
@@ -18,6 +19,14 @@ FRAMES = 4  # of a clip
 PARTS = {
     'MultiScaleDecoder':
     dict(channels=64, depth=1, num_heads=4, grid=(SIDE // 16, SIDE // 16)),
+    'MAEPretrainDecoder':
+    dict(
+        num_patches=(SIDE // 16)**2,
+        decoder_embed_dim=32,
+        decoder_depth=1,
+        decoder_num_heads=4),
+    'ConvNeXtStem':
+    dict(channels=(16, 32), depths=(1, 1)),
     'FPN':
     dict(out_channels=32),
     'SimpleFeaturePyramid':
@@ -54,6 +63,7 @@ IMAGES = {
     'CenterCrop': dict(crop_size=SIDE),
     'Resize': dict(scale=(SIDE, SIDE)),
     'RandomResize': dict(scale=(SIDE, SIDE)),
+    'RandomChoiceResize': dict(scales=[(SIDE, SIDE)]),
     'RandomCrop': dict(crop_size=(SIDE, SIDE)),
     'DiagonalRandomCrop': dict(crop_size=(SIDE, SIDE)),
     'Pad': dict(size=(SIDE, SIDE)),
@@ -73,6 +83,7 @@ CHANNELS = {
     'MultiScaleDecoder': ('in_channels', 'stage_channels'),
     'TokenPooling': ('channels', ),
     'LinearClsHead': ('in_channels', ),
+    'MAEPretrainDecoder': ('embed_dim', ),
     'FPN': ('in_channels', ),
     'SimpleFeaturePyramid': ('in_channels', ),
     'UPerHead': ('in_channels', ),
@@ -82,8 +93,8 @@ CHANNELS = {
 
 def shrink_conv_vit(backbone: ConfigDict) -> dict[int, int]:
     """Shrink a ConvViT; returns the new number of channels for each old."""
-    old = parse_arch(backbone.get('arch', 'base'))['channels']
-    new = parse_arch('tiny')['channels']
+    old = convmae.parse_arch(backbone.get('arch', 'base'))['channels']
+    new = convmae.parse_arch('tiny')['channels']
     # a window holds 2 x 2 of the 4 x 4 tokens; one of two blocks is global
     small = dict(window_size=2, global_blocks=(1, ), rel_pos_size=SIDE)
     backbone.update({key: small[key] for key in small if backbone.get(key)})
@@ -97,9 +108,53 @@ def shrink_video_conv_vit(backbone: ConfigDict) -> dict[int, int]:
     return shrink_conv_vit(backbone)
 
 
+def shrink_mimdet(backbone: ConfigDict) -> dict[int, int]:
+    """As :func:`shrink_conv_vit`, for a MIMDetViT."""
+    old = mimdet.parse_arch(backbone.arch)['channels']
+    new, old_decoder, decoder = mimdet.ARCHS['tiny']['channels'], 512, 32
+    if backbone.get('decoder', {}) is not None:
+        backbone.setdefault('decoder', {})
+        old_decoder = backbone.decoder.get('channels', old_decoder)
+        backbone.decoder.update(channels=decoder, num_heads=4)
+    if backbone.get('window_size'):
+        backbone.window_size = 3  # of 4 x 4 tokens
+    backbone.update(arch='tiny', img_size=SIDE)
+    # the decoder's width is half of the stem's in Large
+    channels = {old // 4: new // 4, old // 2: new // 2, old: new}
+    return {**channels, old_decoder: decoder}
+
+
+def shrink_benchmarking_vit(backbone: ConfigDict) -> dict[int, int]:
+    """As :func:`shrink_conv_vit`, for a BenchmarkingViT."""
+    old = mimdet.parse_arch(backbone.arch)['channels']
+    # of 8 blocks, every second one is global
+    small = dict(mimdet.ARCHS['tiny'], depth=8)
+    backbone.update(arch=small, img_size=SIDE, window_size=2)
+    return {old: small['channels']}
+
+
+def shrink_mae_vit(backbone: ConfigDict) -> dict[int, int]:
+    """As :func:`shrink_conv_vit`, for mmpretrain's MAEViT."""
+    arch = backbone.arch
+    old = arch.embed_dims if isinstance(arch, dict) else \
+        dict(b=768, l=1024)[arch]
+    small = mimdet.ARCHS['tiny']
+    backbone.update(
+        arch=dict(
+            embed_dims=small['channels'],
+            num_layers=small['depth'],
+            num_heads=small['num_heads'],
+            feedforward_channels=4 * small['channels']),
+        img_size=SIDE)
+    return {old: small['channels']}
+
+
 BACKBONES: dict[str, Callable[[ConfigDict], dict[int, int]]] = {
+    'BenchmarkingViT': shrink_benchmarking_vit,
     'ConvViT': shrink_conv_vit,
     'VideoConvViT': shrink_video_conv_vit,
+    'MAEViT': shrink_mae_vit,
+    'MIMDetViT': shrink_mimdet,
 }
 
 
@@ -126,9 +181,11 @@ def shrink(cfg: Config) -> None:
         raise KeyError(f'teach tests/shrink.py the backbone {backbone.type}: '
                        'BACKBONES says how to make one small')
     channels = BACKBONES[backbone.type](backbone)
-    if backbone.get('init_cfg', {}).get('type') == 'Pretrained':
-        backbone.init_cfg = None
+    cfg.load_from = None
     for node in dicts_of(cfg._cfg_dict):
+        init_cfg = node.get('init_cfg')
+        if isinstance(init_cfg, dict) and init_cfg.type == 'Pretrained':
+            node.init_cfg = None
         kind = node.get('type')
         if not isinstance(kind, str):
             continue

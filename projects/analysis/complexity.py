@@ -1,20 +1,22 @@
 """Parameters and multiply-accumulates of any model of the zoo.
 
 The model is built and run on fake tensors, which have a shape but no values:
-the largest models take no memory and seconds. Attention runs as its plain
-products, for the counter does not see the fused kernel of the CPU.
+the largest models take seconds and hardly any memory. Attention runs as its
+plain products, for the counter does not see the fused kernel of the CPU.
 """
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
+import mmcv
 import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import MODELS, DefaultScope
 from mmpretrain.models import BaseSelfSupervisor
 from torch import Tensor, nn
-from torch._subclasses import FakeTensorMode
+from torch._subclasses.fake_tensor import (DataDependentOutputException,
+                                           FakeTensorMode)
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -40,15 +42,17 @@ class Complexity:
 
     Attributes:
         shape: (height, width) of the image in pixels, of a clip (frames,
-            height, width).
+            height, width); a mean if there are several.
         protocol: What was run, in words.
         total: The whole model.
         parts: Cost of each part that has parameters, by its name.
+        num_images: Number of images whose mean cost this is.
     """
     shape: tuple[int, ...]
     protocol: str
     total: Cost
     parts: dict[str, Cost]
+    num_images: int = 1
 
     def as_dict(self) -> dict:
         """Plain dicts, lists, strings and integers, for JSON."""
@@ -57,7 +61,9 @@ class Complexity:
     def __str__(self) -> str:
         kind = 'image' if len(self.shape) == 2 else 'clip'
         size = ' x '.join(map(str, self.shape))
-        rows = [f'one {kind} of {size}: {self.protocol}',
+        images = f'one {kind} of {size}' if self.num_images == 1 else (
+            f'mean of {self.num_images} images, {size} on average')
+        rows = [f'{images}: {self.protocol}',
                 f'{"part":<24}{"parameters":>14}{"trainable":>14}'
                 f'{"MACs (G)":>12}']  # yapf: disable
         for name, cost in (*self.parts.items(), ('total', self.total)):
@@ -66,14 +72,19 @@ class Complexity:
         return '\n'.join(rows)
 
 
+TYPICAL = (480, 640)  # (height, width) of more images of COCO than any other
+
+
 def default_shape(cfg: Config) -> tuple[int, ...]:
     """Image size (height, width) that a config is meant for.
 
-    Of a video model the size of a clip, (frames, height, width).
-
-    The size that batches are padded to; else the one that the backbone's
+    Of a video model the size of a clip, (frames, height, width). For a
+    detector, what its test pipeline makes of a ``TYPICAL`` image. Else the
+    size that batches are padded to; else the one that the backbone's
     relative positions, else its position embedding, are stored for; else 224.
     """
+    if 'roi_head' in cfg.model and 'test_pipeline' in cfg:
+        return shown_shape(cfg, TYPICAL)
     preprocessor = cfg.model.get('data_preprocessor') or ConfigDict()
     padding = (preprocessor, *(preprocessor.get('batch_augments') or ()))
     sizes = [step.get('size') for step in padding]
@@ -83,6 +94,23 @@ def default_shape(cfg: Config) -> tuple[int, ...]:
     size = (size, size) if isinstance(size, int) else tuple(size)
     frames = backbone.get('num_frames')
     return size if frames is None else (frames, *size)
+
+
+def shown_shape(cfg: Config, shape: tuple[int, int]) -> tuple[int, int]:
+    """Size (height, width) that a detector sees an image at when it is tested.
+
+    Args:
+        cfg: Config of the detector.
+        shape: (height, width) of the image file in pixels.
+    """
+    height, width = shape
+    for step in cfg.test_pipeline:
+        if step.type == 'Resize':
+            width, height = mmcv.rescale_size((width, height), step.scale)
+        elif step.type == 'Pad':
+            width, height = map(max, (width, height), step.size)
+    divisor = cfg.model.data_preprocessor.get('pad_size_divisor', 1)
+    return -(-height // divisor) * divisor, -(-width // divisor) * divisor
 
 
 def measure(cfg: Config,
@@ -104,9 +132,16 @@ def measure(cfg: Config,
         raise ValueError(
             f'the shape is {" x ".join(map(str, shape))}; the model takes '
             f'{len(expected)} sides, such as {" x ".join(map(str, expected))}')
-    with DefaultScope.overwrite_default_scope(
-            cfg.get('default_scope')), FakeTensorMode():
-        model = MODELS.build(cfg.model).eval()
+    fake = FakeTensorMode(allow_non_fake_inputs=True)
+    with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
+        try:
+            with fake:
+                model = MODELS.build(cfg.model)
+        except DataDependentOutputException:
+            # a constructor computes with tensors, as mmpretrain's ConvNeXt
+            model = MODELS.build(cfg.model)
+    model.eval()
+    with fake:
         if change is not None:
             change(model)
         image = torch.empty(1, 3, *shape)
@@ -188,8 +223,10 @@ def _choose_run(
     """How to run a model of this kind once, and that in words."""
     if hasattr(model, 'roi_head'):
         rpn, rcnn = model.test_cfg.rpn, model.test_cfg.rcnn
+        passes = getattr(model, 'num_passes', 1)
         return _detect, (f'testing with {rpn.max_per_img} proposals and '
-                         f'{rcnn.max_per_img} detections')
+                         f'{rcnn.max_per_img} detections' +
+                         (f', {passes} passes' if passes > 1 else ''))
     if hasattr(model, 'decode_head'):
         return _segment, 'one crop, the auxiliary head included'
     if isinstance(model, BaseSelfSupervisor):
@@ -203,13 +240,14 @@ def _detect(model: nn.Module, image: Tensor) -> None:
     How many there are depends on the image; the most is what a detector is
     compared by. Pooling regions from the maps takes no products.
     """
-    features = model.extract_feat(image)
-    model.rpn_head(features)
     heads, limits = model.roi_head, model.test_cfg
-    regions = _regions(heads.bbox_roi_extractor, limits.rpn.max_per_img)
-    heads.bbox_head(regions)
-    regions = _regions(heads.mask_roi_extractor, limits.rcnn.max_per_img)
-    heads.mask_head(regions)
+    for _ in range(getattr(model, 'num_passes', 1)):
+        features = model.extract_feat(image)
+        model.rpn_head(features)
+        regions = _regions(heads.bbox_roi_extractor, limits.rpn.max_per_img)
+        heads.bbox_head(regions)
+        regions = _regions(heads.mask_roi_extractor, limits.rcnn.max_per_img)
+        heads.mask_head(regions)
 
 
 def _regions(extractor: nn.Module, number: int) -> Tensor:

@@ -184,13 +184,24 @@ class Demo:
                  (str(job.config), str(job.checkpoint), str(self.images.shown),
                   '--out', str(self.out / 'reconstructions.png'))))
 
-    def draw_predictions(self, job: Job) -> None:
-        """Draw what a detector or segmentor finds, beside the truth."""
+    def draw_predictions(self,
+                         job: Job,
+                         name: str | None = None,
+                         *options: str) -> None:
+        """Draw what a detector or segmentor finds, beside the truth.
+
+        Args:
+            job: Its training.
+            name: Of the picture; that of the training if None.
+            options: Changes of the config, as ``--cfg-options`` takes them.
+        """
+        name = name or job.name
+        changes = ('--cfg-options', *options) if options else ()
         self.step(
-            Step(f'predictions-{job.name}', f'Draw predictions of {job.name}',
+            Step(f'predictions-{name}', f'Draw predictions of {name}',
                  'visualization/predictions.py',
                  (str(job.config), str(job.checkpoint), '--out',
-                  str(self.out / f'predictions_{job.name}.png'))))
+                  str(self.out / f'predictions_{name}.png'), *changes)))
 
     def draw_curves(self, name: str, jobs: Sequence[Job], *keys: str) -> None:
         """Draw curves of trainings, a panel for each logged quantity."""

@@ -79,7 +79,7 @@ class MIMDetViT(FromMAE):
                  init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
         arch, grid = parse_arch(arch), stored_grid(img_size)
-        channels = arch['channels']
+        channels, self.num_blocks = arch['channels'], arch['depth']
         if c5_pool not in POOL:
             raise ValueError(
                 f'backbone.c5_pool is {c5_pool!r}; choose from {list(POOL)}')

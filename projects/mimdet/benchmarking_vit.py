@@ -73,6 +73,7 @@ class BenchmarkingViT(FromMAE):
         super().__init__(init_cfg)
         arch, self.grid = parse_arch(arch), stored_grid(img_size)
         channels, heads = arch['channels'], arch['num_heads']
+        self.num_blocks = arch['depth']
         self.window = (window_size, window_size)
         self.learned_pos = learned_pos
         self.with_cp = with_cp

@@ -55,6 +55,8 @@ class FromMAE(PretrainedModule):
 
     # start of the names that no MAE has
     new_from_mae: tuple[str, ...] = ()
+    # of the encoder
+    num_blocks: int
 
     def init_weights(self) -> None:
         """Initialise from scratch, then load a checkpoint if one is given.
@@ -76,6 +78,26 @@ class FromMAE(PretrainedModule):
                 self._is_init = True
                 return
         super().init_weights()
+
+    def get_layer_depth(self,
+                        param_name: str,
+                        prefix: str = '') -> tuple[int, int]:
+        """Depth of a parameter for layer-wise decay, and the number of depths.
+
+        Stem or patch embedding and the positions are depth 0, block i of the
+        encoder is depth i + 1. What comes after it, tables that blocks share
+        (as in BEiT) and everything outside of the backbone are last.
+        """
+        num_depths = self.num_blocks + 2
+        name = param_name.removeprefix(prefix)
+        if not param_name.startswith(prefix):
+            return num_depths - 1, num_depths
+        name = name.removeprefix('encoder.')
+        block = re.match(r'blocks\.(\d+)\.', name)
+        if block:
+            return int(block[1]) + 1, num_depths
+        first = ('stem.', 'patch_embed.', 'pos_embed')
+        return (0 if name.startswith(first) else num_depths - 1), num_depths
 
     def _from_mae(self, mae: dict[str, Tensor]) -> dict[str, Tensor]:
         """The tensors of an MAE under this backbone's names."""

@@ -1,9 +1,10 @@
 """Read ``metafile.yml``: the one place for the zoo's numbers and addresses.
 
-The layout is OpenMMLab's model index. Three fields are stricter or ours:
-every entry of ``Results`` has a ``Source``; ``Converted From`` says the
-licence of the weights and what the file contains; a model is named after its
-config file.
+The layout is OpenMMLab's model index. Some fields are stricter or ours:
+every entry of ``Results`` has a ``Source``, and may say the ``Table`` of the
+README that it belongs to and the ``Setting`` that differs from the config;
+``Converted From`` says the licence of the weights and what the file contains;
+a model is named after its config file.
 """
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,6 +36,7 @@ _MODEL = {
 }
 _METADATA = {'Batch Size': int, 'Parameters': int, 'Training Data': str}
 _RESULT = {'Task': str, 'Dataset': str, 'Metrics': Mapping, 'Source': str}
+_RESULT_OPTIONS = {'Table': str, 'Setting': str}
 _CONVERTED = {'Weights': str, 'Code': str, 'License': str, 'Content': str}
 
 
@@ -100,6 +102,11 @@ def _check_model(model: Mapping, root: Path) -> None:
     _fields(model['Metadata'], f'{name}: Metadata', _METADATA)
     for result in model['Results'] or ():
         _fields(result, f'{name}: Results', _RESULT)
+        options = {
+            field: kind
+            for field, kind in _RESULT_OPTIONS.items() if field in result
+        }
+        _fields(result, f'{name}: Results', options)
         _one_of(result['Source'], SOURCES, f'{name}: Results.Source')
     if 'Converted From' in model:
         origin = model['Converted From']

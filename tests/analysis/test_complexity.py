@@ -9,9 +9,13 @@ from pathlib import Path
 import pytest
 from golden import GOLDEN
 from mmengine.config import Config
+from PIL import Image
 from tooling import run_tool
 
-from projects.analysis.complexity import default_shape, measure
+from projects.analysis.complexity import default_shape, measure, shown_shape
+from projects.analysis.complexity_mean import image_shapes, measure_mean
+from projects.analysis.complexity_varied import (draw_varied, format_varied,
+                                                 measure_varied)
 from projects.common import biased_attention
 
 CONFIGS = Path(__file__).parents[2] / 'configs/convmae'
@@ -103,6 +107,136 @@ def check(result, shape, giga):
     assert {name: round(costs[name].macs / 1e9, 1) for name in giga} == giga
 
 
+def mimdet(name):
+    return Config.fromfile(CONFIGS.parent /
+                           f'mimdet/detection/mask-rcnn_{name}_coco.py')
+
+
+@pytest.mark.parametrize('size, parameters, trainable, giga', [
+    ('base', 127_954_768, 124_753_488,
+     dict(backbone=624.3, neck=47.2, rpn_head=85.8, total=939.1)),
+    ('large', 349_332_080, 345_490_544, dict(backbone=1741.1, total=2057.2)),
+])
+def test_mimdet(size, parameters, trainable, giga):
+    """The paper says 933 G and 2082 G as a mean over images."""
+    result = measure(mimdet(f'mimdet-{size}_fpn_32xb2-amp-36e'))
+    check(result, (800, 1088), giga)
+    assert result.total.parameters == parameters
+    assert result.total.trainable == trainable
+
+
+@pytest.mark.parametrize('ratio', [.5, 1.])
+def test_mimdet_backbone(ratio):
+    """An independent count, of the official model."""
+    cfg = mimdet('mimdet-base_fpn_32xb2-amp-36e')
+    cfg.model.backbone.test_sample_ratio = ratio
+    result = measure(cfg, (800, 1216))
+    assert result.parts['backbone'].macs == products(
+        f'mimdet_base_backbone_800x1216_sr{100 * ratio:.0f}')
+
+
+def test_benchmarking_vit(monkeypatch):
+    monkeypatch.setitem(biased_attention.CHUNK_SCORES, 'cpu', 2**40)
+    result = measure(mimdet('benchmarking-vit-base_fpn_32xb2-amp-lsj-100e'))
+    check(result, (1024, 1024), dict(total=877.9))
+    assert result.total.parameters == 118_674_184
+    assert result.parts['backbone'].macs == products(
+        'benchmarking_vit_base_backbone_1024')
+
+
+def test_cost_by_sampling_ratio(tmp_path):
+    """The table in the docs."""
+    cfg = mimdet('mimdet-base_fpn_32xb2-amp-36e')
+    key = 'model.backbone.test_sample_ratio'
+    results = measure_varied(cfg, key, [.125, .25, .5, .75, 1.])
+    giga = {
+        ratio: (round(result.parts['backbone'].macs / 1e9,
+                      1), round(result.total.macs / 1e9, 1))
+        for ratio, result in results.items()
+    }
+    assert giga == {
+        .125: (160.7, 475.5),
+        .25: (207.0, 521.8),
+        .5: (319.4, 634.2),
+        .75: (458.6, 773.3),
+        1.: (624.3, 939.1)
+    }
+    docs = (CONFIGS.parents[1] / 'docs/complexity.md').read_text()
+    for ratio, (backbone, total) in giga.items():
+        assert f'| {100 * ratio:g} % | {backbone} | {total} | ' in docs
+    assert cfg.model.backbone.test_sample_ratio == 1.
+    table = format_varied(key, results).splitlines()
+    assert len(table) == 7 and table[-1].split(' | ')[-1] == '939.1 |'
+    draw_varied(key, results, tmp_path / 'cost.png')
+    assert Image.open(tmp_path / 'cost.png').size == (600, 400)
+
+
+def test_passes_cost_each():
+    single = measure(
+        mimdet('mimdet-base-mask-token-test-sr50_fpn_32xb2-amp-'
+               '36e'), (64, 64))
+    double = measure(
+        mimdet('mimdet-base-mask-token-test-2x50_fpn_32xb2-amp-'
+               '36e'), (64, 64))
+    assert double.total.macs == 2 * single.total.macs
+    assert '2 passes' in str(double)
+
+
+def test_constructors_that_compute():
+    """mmpretrain's ConvNeXt reads values of tensors; not on fake ones."""
+    result = measure(
+        mimdet('mimdet-base-mask-token-convnext-stem_fpn_32xb2-'
+               'amp-36e'), (64, 64))
+    assert result.total.parameters == 129_492_400
+
+
+FIRST_100 = GOLDEN.parent / 'coco_val2017_first-100_sizes.json'
+
+
+def test_shown_sizes():
+    """Of the protocol: short side 800, long side up to 1333, padded."""
+    cfg = mimdet('mimdet-base_fpn_32xb2-amp-36e')
+    assert shown_shape(cfg, (480, 640)) == (800, 1088)
+    assert shown_shape(cfg, (640, 427)) == (1216, 800)
+    assert shown_shape(cfg, (100, 640)) == (224, 1344)
+    cfg = mimdet('benchmarking-vit-base_fpn_32xb2-amp-lsj-100e')
+    assert shown_shape(cfg, (640, 427)) == (1024, 1024)
+
+
+def test_mean_over_images(tmp_path):
+    cfg = mimdet('mimdet-base_fpn_32xb2-amp-36e')
+    cfg.model.backbone.arch = 'tiny'
+    cfg.model.neck.in_channels = [16, 32, 512, 512]
+    cfg.test_pipeline[1].scale = (64, 64)
+    sizes = [(48, 64), (64, 48), (64, 32)]
+    costs = [measure(cfg, shown_shape(cfg, size)).total for size in sizes]
+    result = measure_mean(cfg, sizes)
+    assert result.total.macs == round(sum(c.macs for c in costs) / 3)
+    assert costs[0].macs == costs[1].macs > costs[2].macs
+    assert result.shape == (64, 53)
+    assert 'mean of 3 images, 64 x 53 on average' in str(result)
+    assert image_shapes(FIRST_100, 2) == [(426, 640), (640, 586)]
+    for text in ('{', '[]', '{"images": [{"id": 1}]}', '{"images": []}'):
+        (tmp_path / 'bad.json').write_text(text)
+        with pytest.raises(ValueError, match='bad.json'):
+            image_shapes(tmp_path / 'bad.json', 2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('size, giga, paper, close', [
+    ('base', (929.0, 982.0), 933, .005),
+    ('large', (2108.9, 2161.9), 2082, .013),
+])
+def test_the_papers_protocol(size, giga, paper, close):
+    """Mean over the first 100 images of COCO val2017."""
+    cfg = mimdet(f'mimdet-{size}_fpn_32xb2-amp-36e')
+    result = measure_mean(cfg, image_shapes(FIRST_100, 100))
+    total = result.total.macs / 1e9
+    boxes = total - result.parts['roi_head.mask_head'].macs / 1e9
+    assert (round(boxes, 1), round(total, 1)) == giga
+    assert boxes == pytest.approx(paper, rel=close)
+
+
 @pytest.mark.parametrize('model, shape', [
     (dict(backbone=dict(img_size=64)), (64, 64)),
     (dict(backbone=dict(img_size=(32, 48))), (32, 48)),
@@ -133,6 +267,26 @@ def test_tool(tmp_path):
     assert total['macs'] == sum(part['macs']
                                 for part in numbers['parts'].values()) > 0
     assert f'{total["parameters"]:,}' in done.stdout.splitlines()[-1]
+
+
+def test_tool_varies(tmp_path):
+    config = CONFIGS.parent / ('mimdet/detection/mask-rcnn_mimdet-base_fpn_'
+                               '32xb2-amp-36e_coco.py')
+    arguments = ['analysis/complexity.py', config, '--shape', 64, 64]
+    key, plot = 'model.backbone.test_sample_ratio', tmp_path / 'cost.png'
+    done = run_tool(*arguments, '--vary', key, 0.5, 1.0, '--plot', plot)
+    assert done.returncode == 0, done.stderr
+    header, _, half, full = done.stdout.splitlines()
+    assert header.startswith('| test_sample_ratio | backbone | neck |')
+    assert half.startswith('| 0.5 |') and full.startswith('| 1.0 |')
+    assert plot.exists()
+    for wrong, message in (((key.replace('ratio', 'ration'), 1.0),
+                            "did you mean 'test_sample_ratio'"),
+                           ((key, ), 'needs values'), ((key, 2.0),
+                                                       'must lie in (0, 1]')):
+        done = run_tool(*arguments, '--vary', *wrong)
+        assert done.returncode == 1 and message in done.stderr
+        assert 'Traceback' not in done.stderr
 
 
 @pytest.mark.parametrize('config, shape, message', [

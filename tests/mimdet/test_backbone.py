@@ -1,7 +1,9 @@
 """MIMDet's backbone: options, padding, sizes, errors."""
 import pytest
 import torch
-from mimdet_models import TINY_DECODER, build_detector, tiny
+from mimdet_models import (NARROW, TINY_CHANNELS, TINY_DECODER, build_detector,
+                           tiny)
+from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS
 from mmpretrain.models import ConvNeXt
 
@@ -291,3 +293,37 @@ def test_convnext_stem_size():
     total = sum(p.numel() for p in stem.parameters())
     assert last == 768 * 384 * 4 + 768 + 2 * 384
     assert round((total - last) / 1e6, 2) == 4.83
+
+
+def test_layer_depths():
+    """Stem and positions, block by block, then what follows the encoder."""
+    backbone = build()
+    depths = {
+        name: backbone.get_layer_depth(f'backbone.{name}', 'backbone.')
+        for name, _ in backbone.named_parameters()
+    }
+    assert {count for _, count in depths.values()} == {6}
+    for name, (depth, _) in depths.items():
+        part = name.split('.')
+        expected = 5
+        if part[:2] == ['encoder', 'blocks']:
+            expected = int(part[2]) + 1
+        elif part[0] == 'stem' or part[:2] == ['encoder', 'pos_embed']:
+            expected = 0
+        assert depth == expected, name
+    assert backbone.get_layer_depth('neck.x', 'backbone.') == (5, 6)
+    assert backbone.get_layer_depth('stem.proj.weight') == (0, 6)
+
+
+def test_layer_decay_of_a_detector():
+    """The constructor of the toolbox-wide layer decay asks the backbone."""
+    model = build_detector(tiny(), TINY_CHANNELS, **NARROW)
+    wrapper = build_optim_wrapper(
+        model,
+        dict(
+            type='OptimWrapper',
+            optimizer=dict(type='AdamW', lr=1., weight_decay=0.1),
+            constructor='BackboneLayerDecay',
+            paramwise_cfg=dict(layer_decay_rate=.5)))
+    rates = {group['lr'] for group in wrapper.optimizer.param_groups}
+    assert rates == {.5**k for k in range(6)}

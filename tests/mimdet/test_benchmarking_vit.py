@@ -85,3 +85,16 @@ def test_it_has_no_sampling_ratio():
     """A testing ratio given to a backbone that has none is named."""
     with pytest.raises(TypeError, match='test_sample_ratio'):
         build(test_sample_ratio=0.5)
+
+
+def test_layer_depths():
+    backbone = build()
+
+    def depth(name):
+        return backbone.get_layer_depth(f'backbone.{name}', 'backbone.')
+
+    assert depth('pos_embed') == depth('patch_embed.bias') == (0, 10)
+    assert depth('blocks.7.ln1.weight') == (8, 10)
+    table = 'relative_position_bias_table'
+    for name in (f'window_rel_pos.{table}', 'adaptor.up8.bias'):
+        assert depth(name) == (9, 10)

@@ -133,6 +133,35 @@ after
     assert fill_tables(table, content) == table
 
 
+def test_results_name_tables_and_settings(zoo: Path) -> None:
+    """A model is in several tables, but in its folder's only if it has to."""
+    result = read_metafile(zoo)['Models'][0]['Results'][0]
+    results = [
+        dict(result, Table='table-1', Setting='half'),
+        dict(result, Table='table-1', Setting='half', Metrics={'Top 5': 7}),
+        dict(result, Table='table-2')
+    ]
+    change(zoo, *MODEL, 'Results', value=results)
+    tables = ('<!-- table: table-2 -->\n<!-- end of table -->\n'
+              '<!-- table: table-1 -->\n<!-- end of table -->\n')
+    link = '[toy_8xb2](./pretrain/toy_8xb2.py)'
+    assert fill_tables(tables, read_metafile(zoo)) == f"""\
+<!-- table: table-2 -->
+| Config | Length | Params (M) | Top 1 | Numbers |
+| :-- | --: | --: | --: | :-- |
+| {link} | 5 epochs | 1.2 | 12.5 | reported by the paper |
+<!-- end of table -->
+<!-- table: table-1 -->
+| Config | Setting | Length | Params (M) | Top 1 | Top 5 | Numbers |
+| :-- | :-- | --: | --: | --: | --: | :-- |
+| {link} | half | 5 epochs | 1.2 | 12.5 | 7 | reported by the paper |
+<!-- end of table -->
+"""
+    change(zoo, *MODEL, 'Results', 0, 'Table', value=1)
+    with pytest.raises(ValueError, match='Results: Table is 1'):
+        read_metafile(zoo)
+
+
 def test_models_without_a_table_are_told(zoo: Path) -> None:
     with pytest.raises(ValueError, match="models for .'pretrain'."):
         fill_tables('no markers', read_metafile(zoo))

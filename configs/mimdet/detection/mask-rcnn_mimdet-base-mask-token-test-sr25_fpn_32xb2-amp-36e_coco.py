@@ -1,0 +1,13 @@
+"""MIMDet-Base with the mask token, tested on 25 % of the tokens.
+
+Trained as mask-rcnn_mimdet-base-mask-token: its checkpoint is tested.
+
+Paper    arXiv:2204.02964, Table 1
+Run      bash tools/dist_test.sh configs/mimdet/detection/<this file> FILE 8
+Expect   no number is published for this setting
+Differs  as its parent; all images see the same sample, that of a seed
+"""
+_base_ = './mask-rcnn_mimdet-base_fpn_32xb2-amp-36e_coco.py'
+
+model = dict(
+    backbone=dict(test_sample_ratio=0.25, decoder=dict(fill='mask_token')))
