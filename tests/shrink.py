@@ -10,6 +10,7 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 
 from projects.convmae import backbone as convmae
+from projects.extrema import backbone as extrema
 from projects.mimdet import encoder as mimdet
 
 SIDE = 64  # of the images, in pixels
@@ -27,6 +28,8 @@ PARTS = {
         decoder_num_heads=4),
     'ConvNeXtStem':
     dict(channels=(16, 32), depths=(1, 1)),
+    'ProjectionMLP':
+    dict(hid_channels=64),
     'FPN':
     dict(out_channels=32),
     'SimpleFeaturePyramid':
@@ -82,6 +85,8 @@ IMAGES = {
 CHANNELS = {
     'MultiScaleDecoder': ('in_channels', 'stage_channels'),
     'TokenPooling': ('channels', ),
+    'ClsBatchNormNeck': ('input_features', ),
+    'ProjectionMLP': ('in_channels', ),
     'LinearClsHead': ('in_channels', ),
     'MAEPretrainDecoder': ('embed_dim', ),
     'FPN': ('in_channels', ),
@@ -149,12 +154,28 @@ def shrink_mae_vit(backbone: ConfigDict) -> dict[int, int]:
     return {old: small['channels']}
 
 
+def shrink_class_attention_vit(backbone: ConfigDict) -> dict[int, int]:
+    """Shrink a ClassAttentionViT; quarters of the blocks stay quarters."""
+    old = extrema.parse_arch(backbone.get('arch', 'base'))
+    new = extrema.parse_arch('tiny')
+    if backbone.get('frozen_stages'):
+        backbone.frozen_stages = new['depth']
+    if 'out_indices' in backbone:
+        backbone.out_indices = [
+            index * new['depth'] // old['depth']
+            for index in backbone.out_indices
+        ]
+    backbone.update(arch='tiny', img_size=SIDE)
+    return {old['channels']: new['channels']}
+
+
 BACKBONES: dict[str, Callable[[ConfigDict], dict[int, int]]] = {
     'BenchmarkingViT': shrink_benchmarking_vit,
     'ConvViT': shrink_conv_vit,
     'VideoConvViT': shrink_video_conv_vit,
     'MAEViT': shrink_mae_vit,
     'MIMDetViT': shrink_mimdet,
+    'ClassAttentionViT': shrink_class_attention_vit,
 }
 
 

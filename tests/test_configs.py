@@ -157,6 +157,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> str:
     for clip in sorted((shapes / 'video/train').iterdir()):
         link(f'video/train/{clip.name}',
              f'ssv2/20bn-something-something-v2/{clip.stem}.webm')
+    link('cls', 'imagenet22k')
     ade = 'ade/ADEChallengeData2016'
     for part in ('images', 'annotations'):
         link(f'seg/{part}/train', f'{ade}/{part}/training')

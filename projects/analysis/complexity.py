@@ -72,6 +72,13 @@ class Complexity:
         return '\n'.join(rows)
 
 
+class SharedFakeTensorMode(FakeTensorMode):
+    """Stays one when a model copies itself, as those with a teacher do."""
+
+    def __deepcopy__(self, memo: dict) -> 'SharedFakeTensorMode':
+        return self
+
+
 TYPICAL = (480, 640)  # (height, width) of more images of COCO than any other
 
 
@@ -132,7 +139,7 @@ def measure(cfg: Config,
         raise ValueError(
             f'the shape is {" x ".join(map(str, shape))}; the model takes '
             f'{len(expected)} sides, such as {" x ".join(map(str, expected))}')
-    fake = FakeTensorMode(allow_non_fake_inputs=True)
+    fake = SharedFakeTensorMode(allow_non_fake_inputs=True)
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
         try:
             with fake:
@@ -148,19 +155,24 @@ def measure(cfg: Config,
         run, protocol = _choose_run(model)
         counter = FlopCounterMode(display=False)
         parts = _parts(model)
+        sizes = {name: _sizes(part) for name, part in parts.items()}
+        total = _sizes(model)
+        # the counter would follow gradients, which views of parameters lack
+        model.requires_grad_(False)
         with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), counter, \
                 _attribute(parts, counter) as flops:
             run(model, image)
-    costs = {name: _cost(part, flops[name]) for name, part in parts.items()}
-    total = _cost(model, counter.get_total_flops())
-    return Complexity(shape, protocol, total, costs)
+    costs = {name: Cost(*sizes[name], flops[name] // 2) for name in parts}
+    return Complexity(shape, protocol,
+                      Cost(*total,
+                           counter.get_total_flops() // 2), costs)
 
 
-def _cost(module: nn.Module, flops: int) -> Cost:
+def _sizes(module: nn.Module) -> tuple[int, int]:
+    """Number of parameters, and of those that receive gradients."""
     sizes = [(p.numel(), p.requires_grad) for p in module.parameters()]
-    return Cost(
-        sum(size for size, _ in sizes),
-        sum(size for size, trainable in sizes if trainable), flops // 2)
+    return (sum(size for size, _ in sizes),
+            sum(size for size, trainable in sizes if trainable))
 
 
 def _parts(model: nn.Module) -> dict[str, nn.Module]:

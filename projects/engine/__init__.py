@@ -16,7 +16,6 @@ __all__ = [
     'CheckpointError', 'CpuAmpOptimWrapper', 'CrashSafeCheckpointHook',
     'FrozenFeatureTrainLoop', 'GlimpseRunner', 'ImageError',
     'LazyRuntimeInfoHook', 'LoadCheckedImage', 'NonFiniteLossError',
-    'NonFiniteProbe', 'PreemptionHook',
-    'ResumableEpochTrainLoop', 'ResumableIterTrainLoop', 'find_checkpoint',
-    'load_file'
+    'NonFiniteProbe', 'PreemptionHook', 'ResumableEpochTrainLoop',
+    'ResumableIterTrainLoop', 'find_checkpoint', 'load_file'
 ]
