@@ -3,7 +3,6 @@
 Shapes: V masked views of one image, C channels, H and W pixels, L patches, P
 values of a patch.
 """
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,8 @@ from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from projects.common.checkpoint import load_state_dict, state_dict_of
 from projects.common.masked_autoencoder import MaskedAutoencoder
+
+from .files import check_png, read_image, save_png
 
 GRAY = 128  # of what is hidden
 COLUMNS = ('original', 'masked', 'reconstruction', 'with visible patches')
@@ -131,13 +132,7 @@ def load_image(path: Path,
             than a patch and its size is to be kept.
     """
     load, *resize, pack = cfg.test_dataloader.dataset.pipeline
-    try:
-        loaded = Compose([load])(dict(img_path=str(path)))
-    except Exception as error:  # whatever the decoder makes of a broken file
-        raise ValueError(
-            f'{path} cannot be read as an image: {error}') from error
-    if loaded is None:
-        raise ValueError(f'{path} cannot be read as an image')
+    loaded = read_image(path, load)
     if keep_size:
         loaded['img'] = _cut_to_patches(loaded['img'], model.head.patch_size,
                                         path)
@@ -267,9 +262,7 @@ def draw_reconstructions(cfg: Config,
         FileNotFoundError: If an input file is missing.
         ValueError: If an input is of the wrong kind; see the functions above.
     """
-    if Path(out).suffix.lower() != '.png':
-        raise ValueError(f'--out is {out}; a file name ending in .png is '
-                         'expected')
+    check_png(out)
     paths = find_images(source, num)
     model = load_model(cfg, checkpoint, mask_ratio)
     torch.manual_seed(seed)
@@ -278,16 +271,5 @@ def draw_reconstructions(cfg: Config,
         image = load_image(path, cfg, model, keep_size)
         rows += reconstruct(model, image, path.name)
     title = f'{100 * model.masking.ratio:g} % hidden'
-    _save(draw_sheet(rows, title), Path(out))
+    save_png(draw_sheet(rows, title), Path(out))
     return rows
-
-
-def _save(image: Image.Image, path: Path) -> None:
-    """Write a PNG that is never seen half-written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + '.tmp')
-    try:
-        image.save(temporary, format='PNG')
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
