@@ -1,0 +1,6 @@
+"""ExtreMA (arXiv:2206.04667); importing registers its parts."""
+import projects.common  # noqa: F401  (registers the shared parts)
+
+from .backbone import ClassAttentionViT
+
+__all__ = ['ClassAttentionViT']
