@@ -10,6 +10,7 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 
 from projects.convmae.backbone import parse_arch
+from projects.extrema import backbone as extrema
 
 SIDE = 64  # of the images, in pixels
 
@@ -37,6 +38,8 @@ PARTS = {
     dict(in_channels=32, conv_out_channels=32),
     'SquareImageMaskHead':
     dict(in_channels=32, conv_out_channels=32),
+    'TokenDecoder':
+    dict(channels=64, depth=1, num_heads=4, grid=(SIDE // 16, SIDE // 16)),
     'RandomSampler':
     dict(num=16),
     'UPerHead':
@@ -53,6 +56,7 @@ IMAGES = {
     'CenterCrop': dict(crop_size=SIDE),
     'Resize': dict(scale=(SIDE, SIDE)),
     'RandomResize': dict(scale=(SIDE, SIDE)),
+    'RandomChoiceResize': dict(scales=[(SIDE, SIDE)]),
     'RandomCrop': dict(crop_size=(SIDE, SIDE)),
     'DiagonalRandomCrop': dict(crop_size=(SIDE, SIDE)),
     'Pad': dict(size=(SIDE, SIDE)),
@@ -64,7 +68,10 @@ IMAGES = {
 # Settings that hold the backbone's channels, one number or several.
 CHANNELS = {
     'MultiScaleDecoder': ('in_channels', 'stage_channels'),
+    'TokenDecoder': ('in_channels', ),
     'TokenPooling': ('channels', ),
+    'Feature2Pyramid': ('embed_dim', ),
+    'mmseg.Feature2Pyramid': ('embed_dim', ),
     'LinearClsHead': ('in_channels', ),
     'FPN': ('in_channels', ),
     'SimpleFeaturePyramid': ('in_channels', ),
@@ -84,8 +91,21 @@ def shrink_conv_vit(backbone: ConfigDict) -> dict[int, int]:
     return dict(zip(old, new))
 
 
+def shrink_class_attention_vit(backbone: ConfigDict) -> dict[int, int]:
+    """Shrink a ClassAttentionViT, as :func:`shrink_conv_vit`."""
+    arch = backbone.get('arch', 'base')
+    old, new = (extrema.parse_arch(name) for name in (arch, 'tiny'))
+    if len(backbone.get('out_indices', ())) == 4:
+        backbone.out_indices = (0, 1, 2, 3)
+    if backbone.get('frozen_stages') == old['depth']:
+        backbone.frozen_stages = new['depth']
+    backbone.update(arch='tiny', img_size=SIDE)
+    return {old['channels']: new['channels']}
+
+
 BACKBONES: dict[str, Callable[[ConfigDict], dict[int, int]]] = {
     'ConvViT': shrink_conv_vit,
+    'ClassAttentionViT': shrink_class_attention_vit,
 }
 
 

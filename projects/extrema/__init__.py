@@ -2,5 +2,6 @@
 import projects.common  # noqa: F401  (registers the shared parts)
 
 from .backbone import ClassAttentionViT
+from .inpainting import TokenDecoder
 
-__all__ = ['ClassAttentionViT']
+__all__ = ['ClassAttentionViT', 'TokenDecoder']
