@@ -33,7 +33,8 @@ def load_backbone(cfg: Config,
     init_default_scope(cfg.get('default_scope', 'mmengine'))
     backbone = MODELS.build({**cfg.model.backbone, 'init_cfg': None})
     load_weights(backbone, checkpoint, prefix, min_coverage=1.)
-    return backbone.eval()
+    backbone.eval()  # whose result is None in mmpretrain's backbones
+    return backbone
 
 
 def encode(backbone: nn.Module, x_BCHW: Tensor) -> Any:
@@ -41,6 +42,28 @@ def encode(backbone: nn.Module, x_BCHW: Tensor) -> Any:
     if isinstance(backbone, MAEViT):
         return backbone(x_BCHW, mask=None)
     return backbone(x_BCHW)
+
+
+@torch.no_grad()
+def image_features(backbone: nn.Module, x_BCHW: Tensor) -> Tensor:
+    """One vector (B, C) for each image.
+
+    A backbone that gives vectors is taken at its word: ExtreMA's instance
+    token, the class token of mmpretrain's ViT (``out_type='cls_token'``). Of
+    maps the mean over the last one is taken.
+
+    Raises:
+        ValueError: If the backbone gives neither vectors nor maps.
+    """
+    last = encode(backbone, x_BCHW)[-1]
+    if last.ndim == 4:
+        return last.mean((2, 3))
+    if last.ndim == 2:
+        return last
+    raise ValueError(
+        f'{type(backbone).__name__} gives an output of shape '
+        f'{tuple(last.shape)}; expected vectors (B, C) or maps (B, C, H, W): '
+        'set model.backbone.out_type')
 
 
 class Normalize:

@@ -20,10 +20,11 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor, nn
 
 from projects.analysis.encoders import Normalize, encode, load_backbone
+from projects.analysis.images import read_image
 
 from .attention_weights import (AttentionRecorder, class_attention,
                                 last_attention)
-from .files import check_png, read_image, save_png
+from .files import check_png, save_png
 
 STEP = 32  # sides of the image are multiples of this, in pixels
 COLOURS = ('#e41a1c', '#377eb8', '#ffd92f', '#4daf4a', '#ff7f00', '#984ea3',
@@ -162,12 +163,10 @@ def attention_maps(backbone: nn.Module,
         class_N = _head_mean(class_recorder)[0]
     grid = -1, rows, columns
     return AttentionMaps(
-        image,
-        [((column + .5) * width / columns, (row + .5) * height / rows)
-         for row, column in tokens],
-        weights_NN[queries, extra:].reshape(grid).numpy(),
-        None if class_N is None else class_N[-rows *
-                                             columns:].reshape(grid)[0].numpy())
+        image, [((column + .5) * width / columns, (row + .5) * height / rows)
+                for row, column in tokens],
+        weights_NN[queries, extra:].reshape(grid).numpy(), None if class_N
+        is None else class_N[-rows * columns:].reshape(grid)[0].numpy())
 
 
 def _head_mean(recorder: AttentionRecorder) -> Tensor:
@@ -243,9 +242,9 @@ def _sheet(panels: list[_Panel], title: str, size: tuple[int,
     border, gap, heading, caption = 6, 8, 18, 13
     width = size[0] + 2 * border + gap
     top = gap + heading + gap
-    sheet = Image.new(
-        'RGB', (gap + width * len(panels),
-                top + size[1] + 2 * border + caption + 2 * gap), 'white')
+    sheet = Image.new('RGB', (gap + width * len(panels),
+                              top + size[1] + 2 * border + caption + 2 * gap),
+                      'white')
     draw = ImageDraw.Draw(sheet)
     draw.text((gap, gap), title, 'black', ImageFont.load_default(heading))
     for index, panel in enumerate(panels):
@@ -294,8 +293,8 @@ def draw_attention(cfg: Config,
         if not (0 <= x < width and 0 <= y < height):
             raise ValueError(f'point ({x:g}, {y:g}) is outside of {source}, '
                              f'which has {width}x{height} pixels')
-    points = points or [(width * x, height * y)
-                        for y in (.3, .7) for x in (.3, .7)]
+    points = points or [(width * x, height * y) for y in (.3, .7)
+                        for x in (.3, .7)]
     factors = image.shape[1] / width, image.shape[0] / height
     resized = [(x * factors[0], y * factors[1]) for x, y in points]
     maps = attention_maps(backbone, Normalize(cfg), image, resized, layer)

@@ -20,10 +20,11 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
+from projects.analysis.images import read_image
 from projects.common.checkpoint import load_state_dict, state_dict_of
 from projects.common.masked_autoencoder import MaskedAutoencoder
 
-from .files import check_png, read_image, save_png
+from .files import check_png, save_png
 from .mmpretrain_mae import DrawableMAE
 
 Drawable = MaskedAutoencoder | DrawableMAE

@@ -41,8 +41,7 @@ model = dict(
             prefix='backbone.')),
     neck=[
         dict(type='mmseg.Feature2Pyramid', embed_dim=768, norm_cfg=norm_cfg),
-        dict(
-            type='FPN', in_channels=[768] * 4, out_channels=256, num_outs=5)
+        dict(type='FPN', in_channels=[768] * 4, out_channels=256, num_outs=5)
     ],
     rpn_head=dict(type='FullPrecisionRPNHead'),
     roi_head=dict(
@@ -51,8 +50,7 @@ model = dict(
             type='Shared4Conv1FCBBoxHead',
             norm_cfg=norm_cfg,
             reg_decoded_bbox=True,
-            loss_bbox=dict(
-                _delete_=True, type='GIoULoss', loss_weight=10.0)),
+            loss_bbox=dict(_delete_=True, type='GIoULoss', loss_weight=10.0)),
         mask_roi_extractor=dict(type='FullPrecisionRoIExtractor')),
     train_cfg=dict(rpn_proposal=dict(max_per_img=2000)))
 

@@ -35,8 +35,7 @@ model = dict(
             checkpoint='work_dirs/extrema_base-mask08x5_8xb256-amp-coslr-'
             '300e_in1k/epoch_300.pth',
             prefix='backbone.')),
-    neck=dict(
-        type='Feature2Pyramid', embed_dim=768, norm_cfg=_base_.norm_cfg),
+    neck=dict(type='Feature2Pyramid', embed_dim=768, norm_cfg=_base_.norm_cfg),
     decode_head=dict(in_channels=[768] * 4))
 
 optim_wrapper = dict(paramwise_cfg=dict(layer_decay_rate=0.65))
