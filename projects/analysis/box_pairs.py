@@ -34,7 +34,8 @@ def random_boxes(num: int, height: int, width: int,
     boxes = np.empty((0, 4))
     while len(boxes) < num:
         area = rng.uniform(*AREAS, num) * height * width
-        aspect = np.exp(rng.uniform(*np.log(ASPECTS), num))
+        low, high = np.log(ASPECTS)
+        aspect = np.exp(rng.uniform(low, high, num))
         w, h = np.sqrt(area * aspect), np.sqrt(area / aspect)
         x, y = rng.uniform(size=(2, num)) * (width - w, height - h)
         drawn = np.stack([x, y, x + w, y + h], axis=1)
