@@ -18,6 +18,7 @@ from .checkpoint import state_dict_of
 # modules with RULES, recognise(state_dict) and convert(state_dict, ...)
 CONVERTERS = {
     'convmae': 'projects.convmae.convert',
+    'extrema': 'projects.extrema.convert',
     'mimdet': 'projects.mimdet.convert',
 }
 

@@ -9,31 +9,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from projects.common.checkpoint import Rename, rename
+from projects.common.checkpoint import Rename, rename, transformer_rules
 from projects.common.detectron2 import fpn_rules, mask_rcnn_rules
 from projects.common.rel_pos import TABLE
-
-
-def transformer_rules(source: str,
-                      target: str,
-                      fc1: str = 'fc1',
-                      fc2: str = 'fc2') -> list[Rename]:
-    """Rows of a stack of transformer blocks.
-
-    Args:
-        source: Official name of the stack.
-        target: Our name of it.
-        fc1: Our name of an MLP's first layer.
-        fc2: Of its second layer.
-    """
-    return [
-        Rename(f'{source}.*.norm1.*', f'{target}.*.ln1.*'),
-        Rename(f'{source}.*.attn.**', f'{target}.*.attn.**'),
-        Rename(f'{source}.*.norm2.*', f'{target}.*.ln2.*'),
-        Rename(f'{source}.*.mlp.fc1.*', f'{target}.*.ffn.{fc1}.*'),
-        Rename(f'{source}.*.mlp.fc2.*', f'{target}.*.ffn.{fc2}.*'),
-    ]
-
 
 INDEX = 'relative_position_index'
 FFN = 'layers.0.0', 'layers.1'  # of mmpretrain's MLP

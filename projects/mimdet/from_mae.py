@@ -6,9 +6,10 @@ from mmengine.runner import CheckpointLoader
 from torch import Tensor
 
 from projects.common.checkpoint import (PretrainedModule, Rename,
-                                        load_state_dict, rename, state_dict_of)
+                                        load_state_dict, rename, state_dict_of,
+                                        transformer_rules)
 
-from .convert import RULES, transformer_rules
+from .convert import RULES
 
 FULL_MAE = ('https://dl.fbaipublicfiles.com/mae/pretrain/'
             'mae_pretrain_vit_{base,large}_full.pth')
