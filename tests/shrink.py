@@ -10,7 +10,7 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 
 from projects.convmae.backbone import parse_arch
-from projects.extrema import backbone as extrema
+from projects.extrema.backbone import parse_arch as parse_vit_arch
 
 SIDE = 64  # of the images, in pixels
 
@@ -92,13 +92,16 @@ def shrink_conv_vit(backbone: ConfigDict) -> dict[int, int]:
 
 
 def shrink_class_attention_vit(backbone: ConfigDict) -> dict[int, int]:
-    """Shrink a ClassAttentionViT, as :func:`shrink_conv_vit`."""
-    arch = backbone.get('arch', 'base')
-    old, new = (extrema.parse_arch(name) for name in (arch, 'tiny'))
-    if len(backbone.get('out_indices', ())) == 4:
-        backbone.out_indices = (0, 1, 2, 3)
-    if backbone.get('frozen_stages') == old['depth']:
+    """Shrink a ClassAttentionViT; quarters of the blocks stay quarters."""
+    old = parse_vit_arch(backbone.get('arch', 'base'))
+    new = parse_vit_arch('tiny')
+    if backbone.get('frozen_stages'):
         backbone.frozen_stages = new['depth']
+    if 'out_indices' in backbone:
+        backbone.out_indices = [
+            index * new['depth'] // old['depth']
+            for index in backbone.out_indices
+        ]
     backbone.update(arch='tiny', img_size=SIDE)
     return {old['channels']: new['channels']}
 

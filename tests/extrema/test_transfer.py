@@ -13,8 +13,7 @@ from detectors import CONFIGS
 from mmdet.evaluation import CocoMetric
 from mmengine.config import Config
 from mmengine.fileio import load
-from mmengine.registry import MODELS, DefaultScope
-from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
+from mmengine.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS, DefaultScope
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from shrink import dicts_of, shrink
@@ -23,10 +22,12 @@ from tooling import ROOT, run_tool
 from projects.engine import GlimpseRunner
 from projects.shapes import CLASSES, Recipe, make_dataset
 
-DETECTION = (CONFIGS / 'extrema/detection/'
-             'mask-rcnn_extrema-base_fpn_16xb2-amp-ms-crop-1x_coco.py')
-SEGMENTATION = (CONFIGS / 'extrema/segmentation/'
-                'extrema-base_upernet_8xb2-amp-160k_ade20k-512x512.py')
+DETECTION = (
+    CONFIGS / 'extrema/detection/'
+    'mask-rcnn_extrema-base_fpn_16xb2-amp-ms-crop-1x_coco.py')
+SEGMENTATION = (
+    CONFIGS / 'extrema/segmentation/'
+    'extrema-base_upernet_8xb2-amp-160k_ade20k-512x512.py')
 
 
 @pytest.fixture(scope='module')
@@ -88,8 +89,8 @@ def segmentor(folder: Path) -> Config:
             type='BaseSegDataset',
             data_root=str(folder / 'seg'),
             data_prefix=dict(
-                img_path=f'images/{files}', seg_map_path=f'annotations/{files}'
-            ),
+                img_path=f'images/{files}',
+                seg_map_path=f'annotations/{files}'),
             metainfo=dict(classes=classes),
             reduce_zero_label=True)
     cfg.model.test_cfg.update(crop_size=(64, 64), stride=(43, 43))
@@ -143,8 +144,9 @@ def test_detection_trains_and_evaluates(detected: Path) -> None:
     assert metrics['coco/bbox_AR@100'] > 0
 
 
-def test_detection_metrics_are_those_of_pycocotools(
-        detected: Path, shapes: Path, tmp_path: Path) -> None:
+def test_detection_metrics_are_those_of_pycocotools(detected: Path,
+                                                    shapes: Path,
+                                                    tmp_path: Path) -> None:
     """Boxes and masks that tools/test.py saves, scored by hand."""
     done = run_tool('test.py', detected / 'config.py',
                     detected / 'run/epoch_1.pth', '--work-dir', tmp_path,
@@ -357,5 +359,5 @@ def test_the_pyramid_is_made_of_blocks_4_6_8_and_12() -> None:
     maps = backbone(x_NCHW)
     for found, index in zip(maps, (3, 5, 7, 11), strict=True):
         torch.testing.assert_close(found, outs[index])
-    assert [tuple(y.shape[2:]) for y in adaptor(maps)
-            ] == [(16, 24), (8, 12), (4, 6), (2, 3)]
+    assert [tuple(y.shape[2:]) for y in adaptor(maps)] == [(16, 24), (8, 12),
+                                                           (4, 6), (2, 3)]

@@ -192,7 +192,7 @@ def test_mae_of_mmpretrain(images: Path, tmp_path: Path) -> None:
     ours = model.head.loss(pred, inputs, mask)
     torch.manual_seed(5)
     torch.testing.assert_close(ours, mae.loss(inputs, [])['loss'])
-    with pytest.raises(ValueError, match="MAE takes 64x64 only"):
+    with pytest.raises(ValueError, match='MAE takes 64x64 only'):
         model.reconstruct(inputs[..., :48])
 
 
