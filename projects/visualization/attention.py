@@ -12,11 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import torch
 from mmengine.config import Config
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from torch import Tensor, nn
 
 from projects.analysis.encoders import Normalize, encode, load_backbone
@@ -24,7 +23,8 @@ from projects.analysis.images import read_image
 
 from .attention_weights import (AttentionRecorder, class_attention,
                                 last_attention)
-from .files import check_png, save_png
+from .heat import framed, heat
+from .sheet import SheetRow, check_png, draw_sheet, save_png
 
 STEP = 32  # sides of the image are multiples of this, in pixels
 COLOURS = ('#e41a1c', '#377eb8', '#ffd92f', '#4daf4a', '#ff7f00', '#984ea3',
@@ -181,21 +181,23 @@ def _head_mean(recorder: AttentionRecorder) -> Tensor:
     return weights_BMQN[0].mean(0)
 
 
-def draw_maps(maps: AttentionMaps, title: str, side: int = 224) -> Image.Image:
+def draw_maps(maps: AttentionMaps,
+              caption: str,
+              side: int = 224) -> Image.Image:
     """The image with its query points, then a map for each.
 
     A map has a border of its point's colour; brightness runs from the
     smallest to the largest weight of each map, whose percentage is written
-    below.
+    above.
 
     Args:
         maps: What to draw.
-        title: Written on top.
+        caption: Written below.
         side: Shorter side of each picture at least, in pixels.
     """
     height, width = maps.image.shape[:2]
     scale = -(-side // min(height, width))
-    size = (scale * width, scale * height)
+    size = scale * width, scale * height
     picture = Image.fromarray(maps.image).resize(size,
                                                  Image.Resampling.BICUBIC)
     draw = ImageDraw.Draw(picture)
@@ -204,57 +206,19 @@ def draw_maps(maps: AttentionMaps, title: str, side: int = 224) -> Image.Image:
         x, y = x * scale, y * scale
         draw.ellipse((x - radius, y - radius, x + radius, y + radius),
                      _colour(index), 'white', max(round(radius / 3), 1))
-    panels = [_Panel(picture, 'white', 'queries')]
+    columns, pictures = ['queries'], [framed(np.asarray(picture), 'white')]
     for index, weights_YX in enumerate(maps.maps_QYX):
-        panels.append(
-            _Panel(
-                _heat(weights_YX, size), _colour(index),
-                f'largest {weights_YX.max():.1%}'))
+        columns.append(f'largest {weights_YX.max():.1%}')
+        pictures.append(framed(heat(weights_YX, size), _colour(index)))
     if maps.class_YX is not None:
-        panels.append(
-            _Panel(
-                _heat(maps.class_YX, size), CLASS_COLOUR,
-                f'class token, largest {maps.class_YX.max():.1%}'))
-    return _sheet(panels, title, size)
-
-
-@dataclass(frozen=True)
-class _Panel:
-    picture: Image.Image
-    border: str
-    caption: str
+        columns.append(f'class token, largest {maps.class_YX.max():.1%}')
+        pictures.append(framed(heat(maps.class_YX, size), CLASS_COLOUR))
+    return draw_sheet([SheetRow(caption, pictures)], columns,
+                      'Attention of the last block')
 
 
 def _colour(index: int) -> str:
     return COLOURS[index % len(COLOURS)]
-
-
-def _heat(weights_YX: np.ndarray, size: tuple[int, int]) -> Image.Image:
-    """Viridis from the smallest to the largest weight, tokens as blocks."""
-    low, high = weights_YX.min(), weights_YX.max()
-    unit = (weights_YX - low) / max(high - low, np.finfo(float).tiny)
-    rgb = matplotlib.colormaps['viridis'](unit, bytes=True)[..., :3]
-    return Image.fromarray(rgb).resize(size, Image.Resampling.NEAREST)
-
-
-def _sheet(panels: list[_Panel], title: str, size: tuple[int,
-                                                         int]) -> Image.Image:
-    border, gap, heading, caption = 6, 8, 18, 13
-    width = size[0] + 2 * border + gap
-    top = gap + heading + gap
-    sheet = Image.new('RGB', (gap + width * len(panels),
-                              top + size[1] + 2 * border + caption + 2 * gap),
-                      'white')
-    draw = ImageDraw.Draw(sheet)
-    draw.text((gap, gap), title, 'black', ImageFont.load_default(heading))
-    for index, panel in enumerate(panels):
-        left = gap + index * width
-        right, bottom = left + size[0] + 2 * border, top + size[1] + 2 * border
-        draw.rectangle((left, top, right - 1, bottom - 1), panel.border)
-        sheet.paste(panel.picture, (left + border, top + border))
-        draw.text((left, bottom + gap // 2), panel.caption, 'dimgray',
-                  ImageFont.load_default(caption))
-    return sheet
 
 
 def draw_attention(cfg: Config,
@@ -298,6 +262,5 @@ def draw_attention(cfg: Config,
     factors = image.shape[1] / width, image.shape[0] / height
     resized = [(x * factors[0], y * factors[1]) for x, y in points]
     maps = attention_maps(backbone, Normalize(cfg), image, resized, layer)
-    title = f'Attention of the last block: {Path(source).name}'
-    save_png(draw_maps(maps, title), Path(out))
+    save_png(draw_maps(maps, Path(source).name), Path(out))
     return maps

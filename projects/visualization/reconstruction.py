@@ -16,7 +16,6 @@ from mmengine.runner import CheckpointLoader
 from mmengine.utils import scandir
 from mmpretrain.models import MAE
 from mmpretrain.registry import MODELS
-from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
@@ -24,14 +23,13 @@ from projects.analysis.images import read_image
 from projects.common.checkpoint import load_state_dict, state_dict_of
 from projects.common.masked_autoencoder import MaskedAutoencoder
 
-from .files import check_png, save_png
 from .mmpretrain_mae import DrawableMAE
+from .sheet import SheetRow, check_png, draw_sheet, save_png
 
 Drawable = MaskedAutoencoder | DrawableMAE
 KINDS = (MaskedAutoencoder.__name__, MAE.__name__)
 GRAY = 128  # of what is hidden
 COLUMNS = ('original', 'masked', 'reconstruction', 'with visible patches')
-_MARGIN, _TITLE, _CAPTION, _MIN_SIDE = 8, 18, 13, 128  # pixels of a sheet
 
 
 @dataclass(frozen=True)
@@ -201,39 +199,6 @@ def _to_rgb(model: Drawable, x_CHW: Tensor) -> np.ndarray:
     return x_HWC.expand(-1, -1, 3).numpy()
 
 
-def draw_sheet(rows: Sequence[Reconstruction], title: str) -> Image.Image:
-    """All pictures, a row for each reconstruction, with captions.
-
-    Small images are enlarged by whole numbers, so a pixel stays a square.
-    """
-    scales = [-(-_MIN_SIDE // max(row.original.shape[:2])) for row in rows]
-    sizes = [[scale * side for side in row.original.shape[:2]]
-             for row, scale in zip(rows, scales)]
-    column = max(width for _, width in sizes) + _MARGIN
-    line = _CAPTION + _MARGIN
-    header = _MARGIN + _TITLE + _MARGIN + line
-    sheet = Image.new('RGB', (_MARGIN + len(COLUMNS) * column,
-                              header + sum(height + line
-                                           for height, _ in sizes)), 'white')
-    draw = ImageDraw.Draw(sheet)
-    small = ImageFont.load_default(_CAPTION)
-    draw.text((_MARGIN, _MARGIN), title, 'black',
-              ImageFont.load_default(_TITLE))
-    for index, caption in enumerate(COLUMNS):
-        draw.text((_MARGIN + index * column, header - line), caption, 'black',
-                  small)
-    top = header
-    for row, scale, (height, width) in zip(rows, scales, sizes):
-        pictures = (row.original, row.masked, row.predicted, row.pasted)
-        for index, picture in enumerate(pictures):
-            image = Image.fromarray(picture).resize((width, height),
-                                                    Image.Resampling.NEAREST)
-            sheet.paste(image, (_MARGIN + index * column, top))
-        draw.text((_MARGIN, top + height + 2), row.name, 'dimgray', small)
-        top += height + line
-    return sheet
-
-
 def draw_reconstructions(cfg: Config,
                          checkpoint: str,
                          source: str,
@@ -285,5 +250,10 @@ def draw_reconstructions(cfg: Config,
             name = path.name if len(rules) == 1 else f'{path.name}, {share}'
             rows += reconstruct(model, image, name)
     title = f'{", ".join(shares)} hidden'
-    save_png(draw_sheet(rows, title), Path(out))
+    sheet = [
+        SheetRow(row.name,
+                 (row.original, row.masked, row.predicted, row.pasted))
+        for row in rows
+    ]
+    save_png(draw_sheet(sheet, COLUMNS, title), Path(out))
     return rows

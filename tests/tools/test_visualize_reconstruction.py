@@ -10,15 +10,15 @@ from mmpretrain.registry import MODELS
 from PIL import Image
 from tooling import run_tool
 
-from projects.demo.plan import METHODS
 from projects.engine import launch
 from projects.shapes import Recipe, make_dataset
 from projects.visualization.reconstruction import (GRAY, Reconstruction,
                                                    draw_reconstructions,
                                                    load_model)
 
-METHOD = METHODS['convmae']
-CONFIG = f'configs/{METHOD.pretrain}'
+CONFIG = 'configs/convmae/demo/convmae_tiny_1xb32-coslr-6k_shapes.py'
+CLASSIFIER = ('configs/convmae/demo/'
+              'convvit-tiny_convmae-pre_1xb32-coslr-500_shapes.py')
 PATCH = 16
 
 
@@ -360,7 +360,7 @@ def test_checkpoint_without_decoder(images: Path, checkpoint: str,
 def test_config_of_a_classifier(images: Path, checkpoint: str,
                                 tmp_path: Path) -> None:
     assert "model.type is 'ImageClassifier'" in fails(
-        f'configs/{METHOD.linear}', checkpoint, images, '--out',
+        CLASSIFIER, checkpoint, images, '--out',
         tmp_path / 'sheet.png')
 
 

@@ -216,17 +216,17 @@ def test_drawing(picture: np.ndarray) -> None:
     """Points and borders in one colour; blocks of one colour in a map."""
     maps = attention_maps(
         build('ClassAttentionViT'), normalize, picture, [(20, 20), (60, 40)])
-    sheet = np.asarray(draw_maps(maps, 'title', side=64))
-    width = 96 + 12 + 8
-    top = 8 + 18 + 8
+    sheet = np.asarray(draw_maps(maps, 'image', side=128))
+    width = 192 + 12 + 8
+    top = 8 + 18 + 8 + 13 + 8
     for index, colour in enumerate((*COLOURS[:2], CLASS_COLOUR), 1):
         rgb = tuple(bytes.fromhex(colour[1:]))
         left = 8 + index * width
-        panel = sheet[top:top + 76, left:left + 108]
+        panel = sheet[top:top + 140, left:left + 204]
         border = np.ones(panel.shape[:2], bool)
         border[6:-6, 6:-6] = False
         assert (panel[border] == rgb).all()
-        blocks = panel[6:-6, 6:-6].reshape(4, 16, 6, 16, 3)
+        blocks = panel[6:-6, 6:-6].reshape(4, 32, 6, 32, 3)
         assert (blocks == blocks[:, :1, :, :1]).all()
         # the brightest block of viridis is yellow, the darkest violet
         weights = (*maps.maps_QYX, maps.class_YX)[index - 1]
@@ -235,7 +235,7 @@ def test_drawing(picture: np.ndarray) -> None:
         y, x = divmod(int(weights.argmin()), 6)
         assert tuple(blocks[y, 0, x, 0]) == (68, 1, 84)
     for (x, y), colour in zip(maps.points, COLOURS):
-        at = sheet[top + 6 + int(y), 8 + 6 + int(x)]
+        at = sheet[top + 6 + 2 * int(y), 8 + 6 + 2 * int(x)]
         assert tuple(at) == tuple(bytes.fromhex(colour[1:]))
 
 
