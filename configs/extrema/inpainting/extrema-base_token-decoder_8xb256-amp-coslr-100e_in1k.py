@@ -44,4 +44,7 @@ model = dict(
 
 _base_.param_scheduler[0].end = 5
 _base_.param_scheduler[1].update(begin=5, end=100)
-train_cfg = dict(max_epochs=100, val_interval=100)
+train_cfg = dict(max_epochs=100)
+val_cfg = None
+val_dataloader = None
+val_evaluator = None
