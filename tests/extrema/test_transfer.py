@@ -20,6 +20,7 @@ from shrink import dicts_of, shrink
 from tooling import ROOT, run_tool
 
 from projects.engine import GlimpseRunner
+from projects.extrema import ClassAttentionViT
 from projects.shapes import CLASSES, Recipe, make_dataset
 
 DETECTION = (
@@ -340,6 +341,36 @@ def test_parameter_groups(path: Path, heads: str) -> None:
     assert not parameters['backbone.pos_embed'].requires_grad
     assert not any('cls_token' in name or 'class_layers' in name
                    for name in parameters)
+
+
+@pytest.mark.parametrize('prefix', ['backbone.', 'target_net.module.0.'])
+def test_starts_from_either_branch_of_a_pretraining(prefix: str,
+                                                    tmp_path: Path) -> None:
+    """The patch encoder is taken whole; the class token stays behind."""
+    arch = dict(channels=16, depth=2, num_heads=2)
+    pretrained = ClassAttentionViT(arch, img_size=64)
+    pretrained.init_weights()
+    weights = {
+        f'{prefix}{name}': value
+        for name, value in pretrained.state_dict().items()
+    }
+    others = {'backbone.', 'target_net.module.0.'} - {prefix}
+    weights |= {
+        f'{other}{name}': torch.full_like(value, 7)
+        for other in others
+        for name, value in pretrained.state_dict().items()
+    }
+    torch.save(dict(state_dict=weights), tmp_path / 'epoch_300.pth')
+    cfg = Config.fromfile(DETECTION).model.backbone
+    cfg.update(arch=arch, out_indices=(0, 1))
+    cfg.init_cfg.update(
+        checkpoint=str(tmp_path / 'epoch_300.pth'), prefix=prefix)
+    backbone = MODELS.build(cfg)
+    backbone.init_weights()
+    assert backbone.grid == (14, 14)  # positions were resampled from 4 x 4
+    for name, value in backbone.state_dict().items():
+        if name != 'pos_embed':
+            assert value.equal(pretrained.state_dict()[name]), name
 
 
 def test_the_pyramid_is_made_of_blocks_4_6_8_and_12() -> None:
