@@ -18,6 +18,8 @@ SIDE = 64  # of the images, in pixels
 PARTS = {
     'MultiScaleDecoder':
     dict(channels=64, depth=1, num_heads=4, grid=(SIDE // 16, SIDE // 16)),
+    'ProjectionMLP':
+    dict(hid_channels=64),
     'FPN':
     dict(out_channels=32),
     'SimpleFeaturePyramid':
@@ -72,6 +74,8 @@ CHANNELS = {
     'TokenPooling': ('channels', ),
     'Feature2Pyramid': ('embed_dim', ),
     'mmseg.Feature2Pyramid': ('embed_dim', ),
+    'ClsBatchNormNeck': ('input_features', ),
+    'ProjectionMLP': ('in_channels', ),
     'LinearClsHead': ('in_channels', ),
     'FPN': ('in_channels', ),
     'SimpleFeaturePyramid': ('in_channels', ),

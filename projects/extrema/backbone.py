@@ -1,6 +1,6 @@
 """ClassAttentionViT: patch tokens in the trunk, the class token after it.
 
-Source: arXiv:2206.04667, section 3 and appendix A; behaviour checked against
+Source: arXiv:2206.04667, appendix A; behaviour checked against
 microsoft/ExtreMA at bf30b64. Class attention is CaiT's (arXiv:2103.17239).
 
 Shapes: N images, B = V * N masked rows, L tokens on the grid, K visible

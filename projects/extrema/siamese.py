@@ -1,6 +1,6 @@
 """The ExtreMA algorithm in mmpretrain's terms.
 
-Source: arXiv:2206.04667, section 3; behaviour checked against
+Source: arXiv:2206.04667; behaviour checked against
 microsoft/ExtreMA at bf30b64.
 
 Shapes: N images, V masks of each, C channels.
