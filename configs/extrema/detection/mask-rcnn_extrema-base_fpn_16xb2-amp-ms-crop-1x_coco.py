@@ -10,7 +10,8 @@ Run      bash tools/dist_train.sh configs/extrema/detection/<this file> 8
          --auto-scale-lr
 Expect   47.5 box AP, 42.0 mask AP (reported by the paper, not rerun here)
 Differs  learning rate, layer decay and drop path are CAE's: ExtreMA's are
-         not published, nor is which encoder was taken (here the student).
+         not published, nor is which encoder was taken (here the student of
+         the pretraining with colours, the best that is released).
          bfloat16 instead of fp16, with boxes and region pooling in float32;
          positions are resized once, straight to the grid of the image
 """
@@ -36,8 +37,8 @@ model = dict(
         with_cp=True,
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='work_dirs/extrema_base-mask08x5_8xb256-amp-coslr-'
-            '300e_in1k/epoch_300.pth',
+            checkpoint='work_dirs/extrema_base-mask08x5-color_8xb256-amp-'
+            'coslr-300e_in1k/epoch_300.pth',
             prefix='backbone.')),
     neck=[
         dict(type='mmseg.Feature2Pyramid', embed_dim=768, norm_cfg=norm_cfg),

@@ -29,8 +29,8 @@ model = dict(
         frozen_stages=12,  # all
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='work_dirs/extrema_base-mask08x5_8xb256-amp-coslr-'
-            '300e_in1k/epoch_300.pth',
+            checkpoint='work_dirs/extrema_base-mask08x5-color_8xb256-amp-'
+            'coslr-300e_in1k/epoch_300.pth',
             prefix='backbone.')),
     neck=dict(
         type='TokenDecoder',

@@ -32,8 +32,8 @@ model = dict(
         with_cp=True,
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='work_dirs/extrema_base-mask08x5_8xb256-amp-coslr-'
-            '300e_in1k/epoch_300.pth',
+            checkpoint='work_dirs/extrema_base-mask08x5-color_8xb256-amp-'
+            'coslr-300e_in1k/epoch_300.pth',
             prefix='backbone.')),
     neck=dict(type='Feature2Pyramid', embed_dim=768, norm_cfg=_base_.norm_cfg),
     decode_head=dict(in_channels=[768] * 4))
