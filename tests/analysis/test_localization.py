@@ -1,5 +1,6 @@
 """The localisation protocol: answers known by hand, and real data."""
 import json
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,9 @@ from projects.engine import launch
 from projects.shapes import CLASSES, Recipe, make_dataset
 
 RED, BLUE = (200, 0, 0), (0, 0, 200)
-EXTREMA = ('configs/extrema/inpainting/'
-           'extrema-base_token-decoder_8xb256-amp-coslr-100e_in1k.py')
-INSTANCE = ('model.backbone.arch=tiny', 'model.backbone.img_size=64',
-            'model.backbone.token_mode=cait', 'model.backbone.frozen_stages=0')
+EXTREMA = ('configs/extrema/pretrain/'
+           'extrema_base-mask08x5_8xb256-amp-coslr-300e_in1k.py')
+TINY = ('model.backbone.arch=tiny', 'model.backbone.img_size=64')
 
 
 def boxes(*corners) -> torch.Tensor:
@@ -209,40 +209,50 @@ def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_tool_on_shapes(shapes: Path, tmp_path: Path) -> None:
-    """ExtreMA's instance token; the same again; another error, one line."""
-    cfg = launch.load_config(
-        EXTREMA,
-        dict(option.split('=') for option in INSTANCE) | {
-            'model.backbone.img_size': 64,
-            'model.backbone.frozen_stages': 0
-        })
-    backbone = MODELS.build({**cfg.model.backbone, 'init_cfg': None})
-    backbone.init_weights()
-    checkpoint = tmp_path / 'encoder.pth'
-    torch.save(
-        {
-            f'backbone.{name}': value
+    """Instance tokens of student and teacher; the same again; an error."""
+    cfg = launch.load_config(EXTREMA, {
+        'model.backbone.arch': 'tiny',
+        'model.backbone.img_size': 64
+    })
+    weights = {}
+    prefixes = 'backbone.', 'target_net.module.0.'
+    for prefix in prefixes:
+        backbone = MODELS.build(cfg.model.backbone)
+        backbone.init_weights()
+        weights |= {
+            f'{prefix}{name}': value
             for name, value in backbone.state_dict().items()
-        }, checkpoint)
-    arguments = ('analysis/localization.py', EXTREMA, checkpoint, '--ann-file',
-                 shapes / 'annotations/instances_train.json', '--img-dir',
-                 shapes / 'train', '--pairs', 1, '--candidates', 20,
-                 '--min-side', 16, '--size', 64)
+        }
+    checkpoint = tmp_path / 'pretrained.pth'
+    torch.save(weights, checkpoint)
+
+    def measure(*options) -> subprocess.CompletedProcess:
+        return run_tool('analysis/localization.py', EXTREMA, checkpoint,
+                        '--ann-file',
+                        shapes / 'annotations/instances_train.json',
+                        '--img-dir', shapes / 'train', '--pairs', 1,
+                        '--candidates', 20, '--min-side', 16, '--size', 64,
+                        *options, '--cfg-options', *TINY)
+
     scores = []
-    for name in 'ab':
-        out = tmp_path / f'{name}.json'
-        done = run_tool(*arguments, '--json', out, '--cfg-options', *INSTANCE)
+    for prefix in (prefixes[0], *prefixes):
+        out = tmp_path / 'scores.json'
+        done = measure('--json', out, '--prefix', prefix)
         assert done.returncode == 0, done.stderr
         scores.append(json.loads(out.read_text()))
-    one, again = scores
-    assert one == again
+    student, again, teacher = scores
+    assert student == again
+    # the same boxes, judged by another encoder
+    for name, value in student.items():
+        of_boxes = 'oracle' in name or 'random' in name
+        assert not of_boxes or teacher[name] == value
+    assert student['pairs/mIoU'] != teacher['pairs/mIoU']
     assert f'pairs: {len(CLASSES)}' in done.stdout
-    assert 0 < one['pairs/random_mIoU'] < one['pairs/oracle_mIoU'] < 100
-    assert 0 <= one['pairs/mIoU'] <= one['pairs/oracle_mIoU']
-    assert one['pairs/success'] % (100 / len(CLASSES)) == 0
+    assert 0 < student['pairs/random_mIoU'] < student['pairs/oracle_mIoU']
+    assert 0 <= student['pairs/mIoU'] <= student['pairs/oracle_mIoU'] < 100
+    assert student['pairs/success'] % (100 / len(CLASSES)) == 0
 
-    done = run_tool(*arguments, '--prefix', 'teacher.', '--cfg-options',
-                    *INSTANCE)
+    done = measure('--prefix', 'ema.')
     assert done.returncode
     assert 'no weights under the prefix' in done.stderr
     assert 'Traceback' not in done.stderr
