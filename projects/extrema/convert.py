@@ -139,7 +139,7 @@ def convert(state_dict: Mapping[str, Tensor],
     result = rename(dict(state_dict), RULES[kind], backward, ignore)
     if kind == 'extrema-pretrain' and not backward:
         result[STEPS] = torch.tensor(1)
-    if kind == 'extrema-finetune' and backward:
-        positions = result['pos_embed']
-        result[UNUSED_TOKEN] = torch.zeros_like(positions[:, :1])
+    if kind == 'extrema-finetune' and 'fc_norm.bias' in result and backward:
+        width = result['fc_norm.bias'].numel()
+        result[UNUSED_TOKEN] = torch.zeros(1, 1, width)
     return result

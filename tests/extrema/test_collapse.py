@@ -12,8 +12,8 @@ from projects.shapes import Recipe, make_dataset
 
 CONFIG = (
     Path(__file__).parents[2] /
-    'configs/extrema/demo/extrema_tiny-mask08x5-color_1xb64-coslr-4k_shapes.py'
-)
+    'configs/extrema/demo/extrema_tiny-mask08x5-crops-color_1xb32-coslr-2k_'
+    'shapes.py')
 
 
 def test_spread() -> None:
