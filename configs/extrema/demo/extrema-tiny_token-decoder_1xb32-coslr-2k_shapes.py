@@ -28,8 +28,8 @@ model = dict(
         frozen_stages=4,  # all
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='work_dirs/extrema_tiny-mask08x5-color_1xb64-coslr-'
-            '4k_shapes/iter_4000.pth',
+            checkpoint='work_dirs/extrema_tiny-mask08x5-crops-color_1xb32-'
+            'coslr-2k_shapes/iter_2000.pth',
             prefix='backbone.')),
     neck=dict(
         type='TokenDecoder',
