@@ -1,4 +1,4 @@
-"""A decoder on tiny ExtreMA's frozen tokens, 2,000 iterations on shapes.
+"""A decoder on tiny ExtreMA's frozen tokens, 1,000 iterations on shapes.
 
 Paper    arXiv:2206.04667, appendix E and Figure 4; the method is ours, see
          ../inpainting
@@ -52,9 +52,9 @@ optim_wrapper = dict(
         norm_decay_mult=0., bias_decay_mult=0., flat_decay_mult=0.))
 param_scheduler = [
     dict(type='LinearLR', start_factor=1e-3, by_epoch=False, begin=0, end=50),
-    dict(type='CosineAnnealingLR', by_epoch=False, begin=50, end=2000)
+    dict(type='CosineAnnealingLR', by_epoch=False, begin=50, end=1000)
 ]
-train_cfg = dict(by_epoch=False, max_iters=2000)
+train_cfg = dict(by_epoch=False, max_iters=1000)
 val_cfg = None
 val_dataloader = None
 val_evaluator = None
