@@ -246,7 +246,7 @@ def fit(cfg: Config, side: int, steps: int) -> None:
 def test_detection_learns_eight_images(shapes: Path, tmp_path: Path) -> None:
     """Box and mask AP of what it was trained on."""
     cfg = detector(shapes)
-    fit(cfg, side=192, steps=400)
+    fit(cfg, side=128, steps=300)
     test = cfg.test_dataloader.dataset
     test.update(test_mode=True)
     cfg.model.data_preprocessor.pad_size_divisor = 32
