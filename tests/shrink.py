@@ -50,6 +50,8 @@ PARTS = {
     dict(in_channels=32, conv_out_channels=32),
     'SquareImageMaskHead':
     dict(in_channels=32, conv_out_channels=32),
+    'TokenDecoder':
+    dict(channels=64, depth=1, num_heads=4, grid=(SIDE // 16, SIDE // 16)),
     'RandomSampler':
     dict(num=16),
     'UPerHead':
@@ -84,7 +86,10 @@ IMAGES = {
 # Settings that hold the backbone's channels, one number or several.
 CHANNELS = {
     'MultiScaleDecoder': ('in_channels', 'stage_channels'),
+    'TokenDecoder': ('in_channels', ),
     'TokenPooling': ('channels', ),
+    'Feature2Pyramid': ('embed_dim', ),
+    'mmseg.Feature2Pyramid': ('embed_dim', ),
     'ClsBatchNormNeck': ('input_features', ),
     'ProjectionMLP': ('in_channels', ),
     'LinearClsHead': ('in_channels', ),

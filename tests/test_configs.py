@@ -39,6 +39,7 @@ SCOPES = dict(
     pretrain='mmpretrain',
     finetune='mmpretrain',
     linear='mmpretrain',
+    inpainting='mmpretrain',
     detection='mmdet',
     segmentation='mmseg')
 REGISTRIES = [

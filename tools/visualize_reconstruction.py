@@ -29,7 +29,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--mask-ratio',
         type=float,
-        help="share of the patches to hide (default: the config's)")
+        nargs='+',
+        default=[],
+        help='shares of the patches to hide, a row for each (default: the '
+        "config's)")
     parser.add_argument(
         '--num',
         type=int,

@@ -63,8 +63,8 @@ def block_grid(size: Grid,
     """
     if any(side % step or side < step for side, step in zip(size, block)):
         raise ValueError(
-            f'{name} is {"x".join(map(str, size))} {units}; every side must be '
-            f'a positive multiple of {"x".join(map(str, block))}')
+            f'{name} is {"x".join(map(str, size))} {units}; every side must '
+            f'be a positive multiple of {"x".join(map(str, block))}')
     return tuple(side // step for side, step in zip(size, block))
 
 

@@ -4,10 +4,11 @@ import projects.common  # noqa: F401  (registers the shared parts)
 from .backbone import ClassAttentionViT
 from .collapse import CollapseHook
 from .contrast import CrossMaskInfoNCE
+from .inpainting import TokenDecoder
 from .projection import ProjectionMLP
 from .siamese import ExtreMA
 
 __all__ = [
     'ClassAttentionViT', 'CollapseHook', 'CrossMaskInfoNCE', 'ExtreMA',
-    'ProjectionMLP'
+    'ProjectionMLP', 'TokenDecoder'
 ]

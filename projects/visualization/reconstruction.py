@@ -3,6 +3,7 @@
 Shapes: V masked views of one image, C channels, H and W pixels, L patches, P
 values of a patch.
 """
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,15 +14,20 @@ from mmengine.dataset import Compose, default_collate
 from mmengine.registry import init_default_scope
 from mmengine.runner import CheckpointLoader
 from mmengine.utils import scandir
+from mmpretrain.models import MAE
 from mmpretrain.registry import MODELS
 from torch import Tensor
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
+from projects.analysis.images import read_image
 from projects.common.checkpoint import load_state_dict, state_dict_of
 from projects.common.masked_autoencoder import MaskedAutoencoder
 
+from .mmpretrain_mae import DrawableMAE
 from .sheet import SheetRow, check_png, draw_sheet, save_png
 
+Drawable = MaskedAutoencoder | DrawableMAE
+KINDS = (MaskedAutoencoder.__name__, MAE.__name__)
 GRAY = 128  # of what is hidden
 COLUMNS = ('original', 'masked', 'reconstruction', 'with visible patches')
 
@@ -73,27 +79,23 @@ def find_images(source: str | Path, limit: int) -> list[Path]:
     return [source / names[i * len(names) // count] for i in range(count)]
 
 
-def load_model(cfg: Config,
-               checkpoint: str,
-               mask_ratio: float | None = None) -> MaskedAutoencoder:
+def load_model(cfg: Config, checkpoint: str) -> Drawable:
     """The masked autoencoder of a config with all its trained weights.
 
     Args:
-        cfg: A pretraining config.
+        cfg: A pretraining config, of this project's ``MaskedAutoencoder`` or
+            mmpretrain's ``MAE``.
         checkpoint: Path or URL.
-        mask_ratio: In place of the config's.
 
     Raises:
-        ValueError: If the config is not of a masked autoencoder, the ratio is
-            not in (0, 1), or the checkpoint lacks any weight.
+        ValueError: If the config is not of a masked autoencoder, or the
+            checkpoint lacks any weight.
     """
     kind = cfg.model.get('type')
-    if kind != MaskedAutoencoder.__name__:
+    if kind not in KINDS:
         raise ValueError(
-            f'model.type is {kind!r}; only {MaskedAutoencoder.__name__} can '
-            'be drawn: give the config of a masked pretraining')
-    if mask_ratio is not None:
-        cfg.model.masking.ratio = mask_ratio
+            f'model.type is {kind!r}; only {" and ".join(KINDS)} can be '
+            'drawn: give the config of a masked pretraining')
     init_default_scope(cfg.get('default_scope', 'mmpretrain'))
     if 'data_preprocessor' in cfg:
         cfg.model.setdefault('data_preprocessor', cfg.data_preprocessor)
@@ -108,12 +110,12 @@ def load_model(cfg: Config,
             f'{len(decoder)} names are missing ({missing[0]}, ...). Give the '
             'whole checkpoint of a pretraining, not an encoder or classifier')
     load_state_dict(model, weights, checkpoint, min_coverage=1., part='')
-    return model.eval()
+    return (DrawableMAE(model) if isinstance(model, MAE) else model).eval()
 
 
 def load_image(path: Path,
                cfg: Config,
-               model: MaskedAutoencoder,
+               model: Drawable,
                keep_size: bool = False) -> Tensor:
     """An image as the model takes it, (1, C, H, W).
 
@@ -129,13 +131,7 @@ def load_image(path: Path,
             than a patch and its size is to be kept.
     """
     load, *resize, pack = cfg.test_dataloader.dataset.pipeline
-    try:
-        loaded = Compose([load])(dict(img_path=str(path)))
-    except Exception as error:  # whatever the decoder makes of a broken file
-        raise ValueError(
-            f'{path} cannot be read as an image: {error}') from error
-    if loaded is None:
-        raise ValueError(f'{path} cannot be read as an image')
+    loaded = read_image(path, load)
     if keep_size:
         loaded['img'] = _cut_to_patches(loaded['img'], model.head.patch[0],
                                         path)
@@ -156,7 +152,7 @@ def _cut_to_patches(img_HWC: np.ndarray, patch: int, path: Path) -> np.ndarray:
 
 
 @torch.no_grad()
-def reconstruct(model: MaskedAutoencoder, inputs_1CHW: Tensor,
+def reconstruct(model: Drawable, inputs_1CHW: Tensor,
                 name: str) -> list[Reconstruction]:
     """Mask an image at random and draw what the model makes of it.
 
@@ -190,7 +186,7 @@ def reconstruct(model: MaskedAutoencoder, inputs_1CHW: Tensor,
     return rows
 
 
-def _to_rgb(model: MaskedAutoencoder, x_CHW: Tensor) -> np.ndarray:
+def _to_rgb(model: Drawable, x_CHW: Tensor) -> np.ndarray:
     """Undo the data preprocessor: uint8 (H, W, 3)."""
     preprocessor = model.data_preprocessor
     if preprocessor._enable_normalize:
@@ -205,20 +201,22 @@ def draw_reconstructions(cfg: Config,
                          checkpoint: str,
                          source: str,
                          out: str,
-                         mask_ratio: float | None = None,
+                         mask_ratios: Sequence[float] = (),
                          num: int = 8,
                          seed: int = 0,
                          keep_size: bool = False) -> list[Reconstruction]:
     """Draw a sheet of reconstructions and save it as PNG.
 
-    Runs on the CPU, so that a seed hides the same patches on any machine.
+    Runs on the CPU, so that a seed hides the same patches on any machine. Of
+    several ratios a larger one hides what a smaller one hides, and more.
 
     Args:
         cfg: A pretraining config.
         checkpoint: Path or URL of its checkpoint.
         source: An image file or a folder of images.
         out: The PNG file to write.
-        mask_ratio: Share of the patches to hide; the config's by default.
+        mask_ratios: Shares of the patches to hide, a row for each; the
+            config's by default.
         num: Number of images from a folder.
         seed: Chooses the hidden patches.
         keep_size: See :func:`load_image`.
@@ -232,13 +230,24 @@ def draw_reconstructions(cfg: Config,
     """
     check_png(out)
     paths = find_images(source, num)
-    model = load_model(cfg, checkpoint, mask_ratio)
+    model = load_model(cfg, checkpoint)
+    rules = [model.masking] if not mask_ratios else [
+        MODELS.build({
+            'type': 'RandomTokenMasking',
+            **cfg.model.get('masking', {}), 'ratio': ratio
+        }) for ratio in mask_ratios
+    ]
+    shares = [f'{100 * rule.ratio:g} %' for rule in rules]
     torch.manual_seed(seed)
     rows = []
     for path in paths:
         image = load_image(path, cfg, model, keep_size)
-        rows += reconstruct(model, image, path.name)
-    title = f'{100 * model.masking.ratio:g} % hidden'
+        state = torch.get_rng_state()
+        for model.masking, share in zip(rules, shares):
+            torch.set_rng_state(state)
+            name = path.name if len(rules) == 1 else f'{path.name}, {share}'
+            rows += reconstruct(model, image, name)
+    title = f'{", ".join(shares)} hidden'
     sheet = [
         SheetRow(row.name,
                  (row.original, row.masked, row.predicted, row.pasted))

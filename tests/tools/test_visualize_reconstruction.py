@@ -5,18 +5,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
+from mmpretrain.registry import MODELS
 from PIL import Image
 from tooling import run_tool
 
-from projects.demo.plan import METHODS
 from projects.engine import launch
 from projects.shapes import Recipe, make_dataset
 from projects.visualization.reconstruction import (GRAY, Reconstruction,
                                                    draw_reconstructions,
                                                    load_model)
 
-METHOD = METHODS['convmae']
-CONFIG = f'configs/{METHOD.pretrain}'
+CONFIG = 'configs/convmae/demo/convmae_tiny_1xb32-coslr-6k_shapes.py'
+CLASSIFIER = ('configs/convmae/demo/'
+              'convvit-tiny_convmae-pre_1xb32-coslr-500_shapes.py')
 PATCH = 16
 
 
@@ -76,7 +78,7 @@ def test_pictures_are_of_the_image(images: Path, checkpoint: str,
     pixels = np.random.default_rng(0).integers(
         0, 256, (64, 64, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(source)
-    row, = draw(checkpoint, source, tmp_path / 'sheet.png', mask_ratio=0.75)
+    row, = draw(checkpoint, source, tmp_path / 'sheet.png', mask_ratios=[0.75])
     assert (row.original == pixels).all()
     assert row.hidden.mean() == 0.75
     assert (row.pasted[~row.hidden] == pixels[~row.hidden]).all()
@@ -117,9 +119,81 @@ def test_seed_decides(images: Path, checkpoint: str, tmp_path: Path) -> None:
 def test_ratio(images: Path, checkpoint: str, tmp_path: Path,
                ratio: float) -> None:
     rows = draw(
-        checkpoint, images, tmp_path / 'a.png', num=2, mask_ratio=ratio)
+        checkpoint, images, tmp_path / 'a.png', num=2, mask_ratios=[ratio])
     keep = int(16 * (1 - ratio))
     assert shares(rows) == [1 - keep / 16] * 2
+
+
+def test_several_ratios(images: Path, checkpoint: str, tmp_path: Path) -> None:
+    """A row for each; more is hidden, but nothing else is shown."""
+    ratios = [0.5, 0.75, 0.875]
+    rows = draw(
+        checkpoint, images, tmp_path / 'a.png', num=2, mask_ratios=ratios)
+    assert shares(rows) == ratios * 2
+    assert [row.name.split(', ')[1]
+            for row in rows[:3]] == ['50 %', '75 %', '87.5 %']
+    for few, many in zip(rows, rows[1:3]):
+        assert many.hidden[few.hidden].all()
+    alone, _ = draw(
+        checkpoint, images, tmp_path / 'b.png', num=2, mask_ratios=[0.875])
+    assert (alone.predicted == rows[2].predicted).all()
+
+
+def mae_config() -> Config:
+    """mmpretrain's own MAE, small."""
+    cfg = launch.load_config(CONFIG, {})
+    cfg.model = dict(
+        type='MAE',
+        backbone=dict(
+            type='MAEViT',
+            arch=dict(
+                embed_dims=32,
+                num_layers=1,
+                num_heads=2,
+                feedforward_channels=64),
+            img_size=64,
+            mask_ratio=0.75),
+        neck=dict(
+            type='MAEPretrainDecoder',
+            num_patches=16,
+            embed_dim=32,
+            decoder_embed_dim=32,
+            decoder_depth=1,
+            decoder_num_heads=2),
+        head=dict(
+            type='MAEPretrainHead',
+            norm_pix=True,
+            loss=dict(type='PixelReconstructionLoss', criterion='L2')))
+    return cfg
+
+
+def test_mae_of_mmpretrain(images: Path, tmp_path: Path) -> None:
+    """Its loss is that of what is drawn."""
+    cfg = mae_config()
+    mae = MODELS.build(dict(cfg.model, data_preprocessor=None))
+    mae.init_weights()
+    checkpoint = str(tmp_path / 'mae.pth')
+    torch.save(mae.state_dict(), checkpoint)
+    rows = draw_reconstructions(
+        mae_config(),
+        checkpoint,
+        str(images),
+        str(tmp_path / 'sheet.png'), [0.5, 0.75],
+        num=1)
+    assert shares(rows) == [0.5, 0.75]
+    few, many = rows
+    assert many.hidden[few.hidden].all()
+    assert (many.pasted[~many.hidden] == many.original[~many.hidden]).all()
+
+    model = load_model(mae_config(), checkpoint)
+    inputs = torch.randn(2, 3, 64, 64)
+    torch.manual_seed(5)
+    pred, mask = model.reconstruct(inputs)
+    ours = model.head.loss(pred, inputs, mask)
+    torch.manual_seed(5)
+    torch.testing.assert_close(ours, mae.loss(inputs, [])['loss'])
+    with pytest.raises(ValueError, match='MAE takes 64x64 only'):
+        model.reconstruct(inputs[..., :48])
 
 
 def test_views_of_disjoint_masks(images: Path, checkpoint: str,
@@ -129,7 +203,7 @@ def test_views_of_disjoint_masks(images: Path, checkpoint: str,
         images,
         tmp_path / 'a.png',
         num=2,
-        mask_ratio=0.75,
+        mask_ratios=[0.75],
         masking=dict(type='DisjointTokenMasking', num_masks=4))
     assert [row.name.split(', ')[1] for row in rows
             ] == [f'view {view}' for _ in range(2) for view in (1, 2, 3, 4)]
@@ -145,7 +219,7 @@ def test_masks_finer_than_a_token(images: Path, checkpoint: str,
         images,
         tmp_path / 'a.png',
         num=1,
-        mask_ratio=0.5,
+        mask_ratios=[0.5],
         masking=dict(scale=4))
     assert row.hidden.mean() == 0.5
     cells = row.hidden.reshape(16, 4, 16, 4)
@@ -164,7 +238,7 @@ def test_keep_size(images: Path, checkpoint: str, tmp_path: Path) -> None:
         checkpoint,
         source,
         tmp_path / 'sheet.png',
-        mask_ratio=0.5,
+        mask_ratios=[0.5],
         keep_size=True)
     assert (row.original == pixels[1:49, 1:81]).all()
     assert row.hidden.mean() == 8 / 15
@@ -286,7 +360,7 @@ def test_checkpoint_without_decoder(images: Path, checkpoint: str,
 def test_config_of_a_classifier(images: Path, checkpoint: str,
                                 tmp_path: Path) -> None:
     assert "model.type is 'ImageClassifier'" in fails(
-        f'configs/{METHOD.linear}', checkpoint, images, '--out',
+        CLASSIFIER, checkpoint, images, '--out',
         tmp_path / 'sheet.png')
 
 

@@ -1,0 +1,394 @@
+"""ExtreMA's recipes of detection and segmentation, small, on drawn shapes."""
+import copy
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from detectors import CONFIGS
+from mmdet.evaluation import CocoMetric
+from mmengine.config import Config
+from mmengine.fileio import load
+from mmengine.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS, DefaultScope
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+from shrink import dicts_of, shrink
+from tooling import ROOT, run_tool
+
+from projects.engine import GlimpseRunner
+from projects.extrema import ClassAttentionViT
+from projects.shapes import CLASSES, Recipe, make_dataset
+
+DETECTION = (
+    CONFIGS / 'extrema/detection/'
+    'mask-rcnn_extrema-base_fpn_16xb2-amp-ms-crop-1x_coco.py')
+SEGMENTATION = (
+    CONFIGS / 'extrema/segmentation/'
+    'extrema-base_upernet_8xb2-amp-160k_ade20k-512x512.py')
+
+
+@pytest.fixture(scope='module')
+def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp('shapes') / 'data'
+    make_dataset(folder, Recipe('smoke', parts=('det', 'seg')), jobs=1)
+    return folder
+
+
+def small(path: Path) -> Config:
+    """A recipe with a tiny model; norms that know the CPU."""
+    cfg = Config.fromfile(path)
+    shrink(cfg)
+    for node in dicts_of(cfg._cfg_dict):
+        if node.get('type') == 'SyncBN':
+            node.type = 'EmptySafeSyncBN'
+        if 'num_classes' in node:
+            node.num_classes = len(CLASSES) + (path == SEGMENTATION)
+    if 'projects.detection' not in cfg.custom_imports.imports:
+        cfg.custom_imports.imports += ['projects.detection']
+    # bfloat16 takes longer on most CPUs
+    cfg.optim_wrapper.type = 'OptimWrapper'
+    for key in ('dtype', 'loss_scale'):
+        del cfg.optim_wrapper[key]
+    for split in ('train', 'val', 'test'):
+        cfg[f'{split}_dataloader'].update(
+            num_workers=0, persistent_workers=False)
+    return cfg
+
+
+def detector(folder: Path) -> Config:
+    cfg = small(DETECTION)
+    for split in ('train', 'val', 'test'):
+        files = 'train' if split == 'train' else 'val'
+        cfg[f'{split}_dataloader'].dataset.update(
+            data_root=str(folder / 'det'),
+            ann_file=f'annotations/instances_{files}.json',
+            data_prefix=dict(img=files),
+            metainfo=dict(classes=CLASSES))
+    for evaluator in (cfg.val_evaluator, cfg.test_evaluator):
+        evaluator.update(
+            ann_file=str(folder / 'det/annotations/instances_val.json'),
+            metric_items=['mAP', 'AR@100'])
+    cfg.train_dataloader.dataset.filter_cfg.min_size = 1
+    cfg.train_dataloader.dataset.indices = 4
+    cfg.model.test_cfg.rcnn.score_thr = 0.
+    cfg.train_cfg.max_epochs = 1
+    cfg.default_hooks.checkpoint.save_best = None
+    cfg.default_hooks.logger.interval = 1
+    return cfg
+
+
+def segmentor(folder: Path) -> Config:
+    cfg = small(SEGMENTATION)
+    classes = (*CLASSES, 'background')
+    for split in ('train', 'val', 'test'):
+        files = 'train' if split == 'train' else 'val'
+        cfg[f'{split}_dataloader'].dataset.update(
+            type='BaseSegDataset',
+            data_root=str(folder / 'seg'),
+            data_prefix=dict(
+                img_path=f'images/{files}',
+                seg_map_path=f'annotations/{files}'),
+            metainfo=dict(classes=classes),
+            reduce_zero_label=True)
+    cfg.model.test_cfg.update(crop_size=(64, 64), stride=(43, 43))
+    cfg.model.data_preprocessor.test_cfg.size = (64, 64)
+    cfg.train_cfg.update(max_iters=2, val_interval=2)
+    cfg.default_hooks.checkpoint.update(interval=2, save_best=None)
+    cfg.default_hooks.logger.interval = 1
+    return cfg
+
+
+def write(cfg: Config, folder: Path) -> Path:
+    """``cfg.dump`` without its slow formatting."""
+    cfg.visualizer.name = str(folder)  # one for each run
+    path = folder / 'config.py'
+    path.write_text('\n'.join(f'{name} = {value!r}'
+                              for name, value in cfg.to_dict().items()))
+    return path
+
+
+def entries(work_dir: Path) -> list[dict]:
+    """Lines of a run's log: losses of steps, then metrics."""
+    log = max(work_dir.glob('*/vis_data/scalars.json'))
+    return [json.loads(line) for line in log.read_text().splitlines()]
+
+
+def check_steps(found: list[dict], number: int) -> None:
+    steps = [entry for entry in found if 'loss' in entry]
+    assert len(steps) == number
+    assert all(0 < entry['loss'] < 50 for entry in steps)
+
+
+@pytest.fixture(scope='module')
+def detected(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of an epoch of detection in this process."""
+    folder = tmp_path_factory.mktemp('detection')
+    config = write(detector(shapes), folder)
+    done = run_tool('train.py', config, '--work-dir', folder / 'run')
+    assert done.returncode == 0, done.stderr[-2000:]
+    return folder
+
+
+def test_detection_trains_and_evaluates(detected: Path) -> None:
+    found = entries(detected / 'run')
+    check_steps(found, 2)
+    steps = [entry for entry in found if 'loss' in entry]
+    assert all(entry['loss_mask'] > 0 for entry in steps)
+    metrics = found[-1]
+    for kind in ('bbox', 'segm'):
+        assert 0 <= metrics[f'coco/{kind}_mAP'] < 0.5
+    # untrained, but of a hundred boxes some lie near objects
+    assert metrics['coco/bbox_AR@100'] > 0
+
+
+def test_detection_metrics_are_those_of_pycocotools(detected: Path,
+                                                    shapes: Path,
+                                                    tmp_path: Path) -> None:
+    """Boxes and masks that tools/test.py saves, scored by hand."""
+    done = run_tool('test.py', detected / 'config.py',
+                    detected / 'run/epoch_1.pth', '--work-dir', tmp_path,
+                    '--out', tmp_path / 'saved.pkl')
+    assert done.returncode == 0, done.stderr[-2000:]
+    truth = shapes / 'det/annotations/instances_val.json'
+    metric = CocoMetric(ann_file=str(truth), metric=['bbox', 'segm'],
+                        outfile_prefix=str(tmp_path / 'results'),
+                        format_only=True)  # yapf: disable
+    metric.dataset_meta = dict(classes=CLASSES)
+    metric.process({}, load(tmp_path / 'saved.pkl'))
+    metric.evaluate(6)
+    online = entries(detected / 'run')[-1]
+    coco = COCO(str(truth))
+    for kind in ('bbox', 'segm'):
+        results = coco.loadRes(str(tmp_path / f'results.{kind}.json'))
+        evaluation = COCOeval(coco, results, kind)
+        evaluation.params.catIds = list(range(1, 1 + len(CLASSES)))
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+        for name, position in (('mAP', 0), ('AR@100', 8)):
+            assert online[f'coco/{kind}_{name}'] == pytest.approx(
+                evaluation.stats[position], abs=1e-3)
+
+
+def test_detection_in_two_processes(shapes: Path, tmp_path: Path) -> None:
+    """Gloo on the CPU; together they validate every image once."""
+    config = write(detector(shapes), tmp_path)
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = str(free.getsockname()[1])
+    environment = dict(
+        os.environ, PYTHON=sys.executable, PORT=port, OMP_NUM_THREADS='1')
+    done = subprocess.run([
+        'bash', ROOT / 'tools/dist_train.sh', config, '2', '--work-dir',
+        tmp_path / 'run'
+    ],
+                          env=environment,
+                          capture_output=True,
+                          text=True,
+                          timeout=600)
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = entries(tmp_path / 'run')
+    check_steps(found, 1)  # four images, two on each
+    assert 0 <= found[-1]['coco/bbox_mAP'] < 0.5
+
+
+def test_segmentation_trains_and_evaluates(shapes: Path,
+                                           tmp_path: Path) -> None:
+    config = write(segmentor(shapes), tmp_path)
+    done = run_tool('train.py', config, '--work-dir', tmp_path / 'run')
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = entries(tmp_path / 'run')
+    check_steps(found, 2)
+    out = tmp_path / 'scores.json'
+    done = run_tool('test.py', config, tmp_path / 'run/iter_2.pth',
+                    '--work-dir', tmp_path, '--out', out)
+    assert done.returncode == 0, done.stderr[-2000:]
+    scores = json.loads(out.read_text())
+    assert 0 < scores['mIoU'] < 50
+    assert scores['mIoU'] == found[-1]['mIoU']
+
+
+def fit(cfg: Config, side: int, steps: int) -> None:
+    """Let a recipe learn a few images by heart: nothing by lot."""
+    cfg.model.backbone.drop_path_rate = 0.
+    for loader in (cfg.train_dataloader, cfg.test_dataloader):
+        loader.dataset.update(cfg.train_dataloader.dataset, indices=8)
+    cfg.train_dataloader.batch_size = 4
+    cfg.train_dataloader.pop('batch_sampler', None)
+    cfg.train_dataloader.sampler = dict(type='InfiniteSampler', shuffle=True)
+    load_image, annotations, *_, pack = cfg.train_dataloader.dataset.pipeline
+    resize = dict(type='Resize', scale=(side, side))
+    cfg.train_dataloader.dataset.pipeline = [
+        load_image, annotations, resize, pack
+    ]
+    # after the resizing: predictions are compared in the original size
+    cfg.test_dataloader.dataset.pipeline = [
+        load_image, resize, annotations, pack
+    ]
+    cfg.optim_wrapper = dict(
+        optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.01))
+    cfg.param_scheduler = [
+        dict(type='LinearLR', start_factor=.01, by_epoch=False, end=50),
+        dict(type='CosineAnnealingLR', by_epoch=False, begin=50, end=steps)
+    ]
+    cfg.train_cfg = dict(type='IterBasedTrainLoop', max_iters=steps)
+    cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    cfg.default_hooks.checkpoint = None
+    cfg.log_processor = dict(by_epoch=False)
+    cfg.default_hooks.logger.interval = 50
+
+
+@pytest.mark.slow
+def test_detection_learns_eight_images(shapes: Path, tmp_path: Path) -> None:
+    """Box and mask AP of what it was trained on."""
+    cfg = detector(shapes)
+    fit(cfg, side=128, steps=300)
+    test = cfg.test_dataloader.dataset
+    test.update(test_mode=True)
+    cfg.model.data_preprocessor.pad_size_divisor = 32
+    cfg.test_dataloader.dataset.pipeline[-1] = dict(
+        type='PackDetInputs',
+        meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape',
+                   'scale_factor'))
+    file = shapes / 'det/annotations/instances_train.json'
+    content = json.loads(file.read_text())
+    content['images'] = content['images'][4:12]
+    ids = {image['id'] for image in content['images']}
+    content['annotations'] = [
+        entry for entry in content['annotations'] if entry['image_id'] in ids
+    ]
+    eight = shapes / 'det/annotations/eight.json'
+    eight.write_text(json.dumps(content))
+    for loader in (cfg.train_dataloader, cfg.test_dataloader):
+        loader.dataset.update(ann_file=f'annotations/{eight.name}')
+    cfg.test_evaluator.ann_file = str(eight)
+    cfg.work_dir = str(tmp_path)
+    runner = GlimpseRunner.from_cfg(cfg)
+    runner.train()
+    metrics = runner.test()
+    print(metrics)
+    assert metrics['coco/bbox_mAP'] > 0.7
+    assert metrics['coco/segm_mAP'] > 0.6
+
+
+@pytest.mark.slow
+def test_segmentation_learns_eight_images(shapes: Path,
+                                          tmp_path: Path) -> None:
+    """Mean IoU of what it was trained on."""
+    cfg = segmentor(shapes)
+    fit(cfg, side=128, steps=300)
+    cfg.model.update(test_cfg=dict(mode='whole'), backbone={
+        **cfg.model.backbone, 'img_size': 128})  # yapf: disable
+    cfg.model.data_preprocessor.size = (128, 128)
+    cfg.model.data_preprocessor.test_cfg.size = (128, 128)
+    for head in (cfg.model.decode_head, cfg.model.auxiliary_head):
+        head.dropout_ratio = 0.
+        # most pixels are background; so small classes are learnt as soon
+        head.loss_decode.class_weight = [1.] * 8 + [0.2]
+    cfg.work_dir = str(tmp_path)
+    runner = GlimpseRunner.from_cfg(cfg)
+    runner.train()
+    metrics = runner.test()
+    print(metrics)
+    assert metrics['mIoU'] > 85
+
+
+@pytest.mark.parametrize('path, heads', [
+    (DETECTION, 'neck.1.fpn_convs.0.conv.weight'),
+    (SEGMENTATION, 'decode_head.conv_seg.weight'),
+])
+def test_parameter_groups(path: Path, heads: str) -> None:
+    """Layer decay and weight decay of the official rule, depth 12."""
+    cfg = Config.fromfile(path)
+    backbone = cfg.model.backbone
+    backbone.update(arch=dict(channels=16, depth=12, num_heads=2),
+                    init_cfg=None)  # yapf: disable
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        model = MODELS.build(cfg.model)
+    wrapper = copy.deepcopy(cfg.optim_wrapper)
+    wrapper.type = 'OptimWrapper'
+    del wrapper.dtype, wrapper.loss_scale
+    constructor = OPTIM_WRAPPER_CONSTRUCTORS.build(
+        dict(
+            type=wrapper.pop('constructor'),
+            paramwise_cfg=wrapper.pop('paramwise_cfg'),
+            optim_wrapper_cfg=wrapper))
+    groups = {
+        id(group['params'][0]): group
+        for group in constructor(model).optimizer.param_groups
+    }
+    rate = cfg.optim_wrapper.paramwise_cfg.layer_decay_rate
+    assert rate == (0.75 if path == DETECTION else 0.65)
+    lr = cfg.optim_wrapper.optimizer.lr
+    parameters = dict(model.named_parameters())
+    depths = {
+        'backbone.patch_embed.weight': 0,
+        'backbone.blocks.0.attn.qkv.weight': 1,
+        'backbone.blocks.11.ffn.fc2.weight': 12,
+        heads: 13,
+    }
+    for name, depth in depths.items():
+        group = groups[id(parameters[name])]
+        assert group['lr'] == pytest.approx(lr * rate**(13 - depth)), name
+        assert group['weight_decay'] == 0.05
+    for name in ('backbone.patch_embed.bias', 'backbone.blocks.3.ln1.weight'):
+        assert groups[id(parameters[name])]['weight_decay'] == 0
+    assert id(parameters['backbone.pos_embed']) not in groups
+    assert not parameters['backbone.pos_embed'].requires_grad
+    assert not any('cls_token' in name or 'class_layers' in name
+                   for name in parameters)
+
+
+@pytest.mark.parametrize('prefix', ['backbone.', 'target_net.module.0.'])
+def test_starts_from_either_branch_of_a_pretraining(prefix: str,
+                                                    tmp_path: Path) -> None:
+    """The patch encoder is taken whole; the class token stays behind."""
+    arch = dict(channels=16, depth=2, num_heads=2)
+    pretrained = ClassAttentionViT(arch, img_size=64)
+    pretrained.init_weights()
+    weights = {
+        f'{prefix}{name}': value
+        for name, value in pretrained.state_dict().items()
+    }
+    others = {'backbone.', 'target_net.module.0.'} - {prefix}
+    weights |= {
+        f'{other}{name}': torch.full_like(value, 7)
+        for other in others
+        for name, value in pretrained.state_dict().items()
+    }
+    torch.save(dict(state_dict=weights), tmp_path / 'epoch_300.pth')
+    cfg = Config.fromfile(DETECTION).model.backbone
+    cfg.update(arch=arch, out_indices=(0, 1))
+    cfg.init_cfg.update(
+        checkpoint=str(tmp_path / 'epoch_300.pth'), prefix=prefix)
+    backbone = MODELS.build(cfg)
+    backbone.init_weights()
+    assert backbone.grid == (14, 14)  # positions were resampled from 4 x 4
+    for name, value in backbone.state_dict().items():
+        if name != 'pos_embed':
+            assert value.equal(pretrained.state_dict()[name]), name
+
+
+def test_the_pyramid_is_made_of_blocks_4_6_8_and_12() -> None:
+    """Without norm, at strides 4, 8, 16 and 32; images of any shape."""
+    cfg = Config.fromfile(DETECTION)
+    cfg.model.backbone.update(
+        arch=dict(channels=16, depth=12, num_heads=2), init_cfg=None)
+    adaptor = dict(cfg.model.neck[0], embed_dim=16)
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        backbone = MODELS.build(cfg.model.backbone).eval()
+        adaptor = MODELS.build(adaptor).eval()
+    x_NCHW = torch.randn(1, 3, 64, 96)
+    x_NLC, outs = backbone._embed(x_NCHW), []
+    for block in backbone.blocks:
+        x_NLC = block(x_NLC)
+        outs.append(x_NLC.transpose(1, 2).unflatten(2, (4, 6)))
+    maps = backbone(x_NCHW)
+    for found, index in zip(maps, (3, 5, 7, 11), strict=True):
+        torch.testing.assert_close(found, outs[index])
+    assert [tuple(y.shape[2:]) for y in adaptor(maps)] == [(16, 24), (8, 12),
+                                                           (4, 6), (2, 3)]
