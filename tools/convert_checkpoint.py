@@ -1,35 +1,60 @@
-"""Convert a checkpoint between an official layout and ours.
+"""Convert a checkpoint between an official layout, ours and others.
 
-python tools/convert_checkpoint.py convmae_base.pth ours.pth
-python tools/convert_checkpoint.py ours.pth back.pth --to official \
-    --kind pretrain
+    python tools/convert_checkpoint.py convmae_base.pth ours.pth
+    python tools/convert_checkpoint.py ours.pth back.pth --to official
+    python tools/convert_checkpoint.py mae.pth vit.safetensors --to timm
+
+The kind of a checkpoint is recognised. Files end in .pth or .safetensors.
 """
 import argparse
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+# the repository in place of tools/, whose folders would hide packages
+sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from projects.common.conversion import convert_file  # noqa: E402
+from projects.common.conversion import LAYOUTS, convert_file  # noqa: E402
 
 
-def main() -> None:
-    """Parse the command line, convert, print the report."""
-    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Arguments of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('source', help='checkpoint to read')
     parser.add_argument('target', help='file to write')
     parser.add_argument(
         '--kind',
-        help='kind of the official checkpoint; recognised if left '
-        'out, needed with --to official')
-    parser.add_argument('--to', choices=['ours', 'official'], default='ours')
+        help='kind of the checkpoint; needed only where several fit')
     parser.add_argument(
-        '--config', help='check the result against the model of this config')
-    args = parser.parse_args()
+        '--to',
+        choices=LAYOUTS,
+        default='ours',
+        help='layout to write (default: %(default)s); timm and mmpretrain '
+        'take backbones that they have, too')
+    parser.add_argument(
+        '--config',
+        help='check our side against the model of this config, and note its '
+        'classes')
+    parser.add_argument(
+        '--report', help="text file for every name's fate")
+    parser.add_argument(
+        '--verbose', action='store_true', help="print every name's fate")
+    parser.add_argument(
+        '--trust',
+        action='store_true',
+        help='read a file that is refused because it holds more than '
+        'tensors; runs code from it')
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Convert, print the report; one line on an error."""
+    args = vars(parse_args(argv))
+    verbose = args.pop('verbose')
     try:
-        print(convert_file(**vars(args)))
+        report = convert_file(**args)
     except (ValueError, OSError) as error:
-        sys.exit(f'error: {error}')
+        sys.exit(f'convert_checkpoint: error: {error}')
+    print(report if verbose else report.summary())
 
 
 if __name__ == '__main__':

@@ -5,6 +5,7 @@ import zipfile
 from pathlib import Path
 
 from mmengine.logging import print_log
+from safetensors import SafetensorError, safe_open
 
 from projects.common.safe_load import CheckpointError, damaged
 
@@ -16,10 +17,14 @@ def check_file(filename: str) -> None:
     """Read a checkpoint file through and compare its checksums.
 
     ``torch.load`` does not look at the checksums that ``torch.save`` writes.
+    A safetensors file has none; its tensors have to fill it exactly.
 
     Raises:
         CheckpointError: If the file is truncated or a byte has changed.
     """
+    if filename.removesuffix(UNFINISHED).endswith('.safetensors'):
+        _check_safetensors(filename)
+        return
     try:
         with zipfile.ZipFile(filename) as archive:
             broken = archive.testzip()
@@ -28,6 +33,14 @@ def check_file(filename: str) -> None:
     if broken is not None:
         raise CheckpointError(
             f'{filename} is damaged: the checksum of {broken} in it is wrong')
+
+
+def _check_safetensors(filename: str) -> None:
+    try:
+        with safe_open(filename, 'pt') as content:
+            content.keys()
+    except SafetensorError as error:
+        raise CheckpointError(damaged(filename, filename, error)) from None
 
 
 def commit_file(filename: str) -> None:

@@ -7,8 +7,9 @@ from torch import Tensor
 
 from projects.common.checkpoint import (PretrainedModule, Rename,
                                         load_state_dict, rename, state_dict_of)
+from projects.common.plain_vit import transformer_rules
 
-from .convert import RULES, transformer_rules
+from .convert import RULES
 
 FULL_MAE = ('https://dl.fbaipublicfiles.com/mae/pretrain/'
             'mae_pretrain_vit_{base,large}_full.pth')
