@@ -16,8 +16,8 @@ from torch import Tensor
 
 from projects.engine.checkpoint_io import UNFINISHED, commit_file, write_text
 
-from .checkpoint import (Renamed, StateDict, match_pattern, follow_renames, rename,
-                         state_dict_of)
+from .checkpoint import (Renamed, StateDict, follow_renames, match_pattern,
+                         rename, state_dict_of)
 from .conversion_report import ConversionReport, trace
 from .plain_vit import TIMM_TO_MMPRETRAIN
 from .safe_load import UnsafeCheckpointError, load_file

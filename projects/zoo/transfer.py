@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import requests
 from tqdm import tqdm
+from urllib3.exceptions import HTTPError
 
 CHUNK = 1 << 20  # bytes read at once
 PROGRESS = 1 << 20  # bytes after which failures are counted anew
@@ -74,7 +75,8 @@ class Partial:
 
     Args:
         path: Where it is; a note beside it keeps the version.
-        url: Where it comes from.
+        url: Where it comes from. Google Drive's addresses are new each time,
+            so the version alone tells whether parts belong together.
     """
 
     def __init__(self, path: Path, url: str) -> None:
@@ -99,7 +101,7 @@ class Partial:
         version = tag if tag.startswith('"') else response.headers.get(
             'Last-Modified')
         self.path.write_bytes(b'')
-        self.note.write_text(json.dumps(dict(url=self.url, version=version)))
+        self.note.write_text(json.dumps(dict(version=version)))
 
     def drop(self) -> None:
         """Forget what was received."""
@@ -107,10 +109,9 @@ class Partial:
         self.note.unlink(missing_ok=True)
 
     def _version(self) -> str | None:
-        """What If-Range needs; None if unknown or of another address."""
+        """What If-Range needs; None if unknown."""
         try:
-            note = json.loads(self.note.read_text())
-            return note['version'] if note['url'] == self.url else None
+            return json.loads(self.note.read_text())['version']
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
@@ -147,7 +148,7 @@ def transfer(url: str,
             _attempt(partial, session, timeout, quiet)
             return
         except (_Interrupted, requests.ConnectionError, requests.Timeout,
-                requests.exceptions.ChunkedEncodingError) as error:
+                HTTPError) as error:
             if partial.size - before >= PROGRESS:
                 failures = 0
             failures += 1
@@ -213,15 +214,16 @@ def _check_space(partial: Partial, total: int | None) -> None:
 
 def _receive(response: requests.Response, partial: Partial,
              total: int | None, quiet: bool) -> None:
-    with open(partial.path, 'ab') as file, tqdm(
+    # without buffers: whatever arrived outlives a killed process
+    with open(partial.path, 'ab', buffering=0) as file, tqdm(
             total=total,
             initial=partial.size,
             unit='B',
             unit_scale=True,
             desc=partial.path.name.removesuffix('.part'),
             disable=True if quiet else None) as bar:
-        for chunk in response.iter_content(CHUNK):
+        # requests' iterator loses what came before an error
+        while chunk := response.raw.read1(CHUNK):
             file.write(chunk)
             bar.update(len(chunk))
-        file.flush()
         os.fsync(file.fileno())

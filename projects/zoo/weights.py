@@ -1,25 +1,13 @@
-"""Weights of the zoo's models: downloaded, and converted to our layout.
-
-``zoo://NAME`` is an address for them, wherever a checkpoint is named:
-``init_cfg``, ``load_from``, ``--cfg-options``, the toolboxes' inferencers.
-"""
+"""Weights of the zoo's models: downloaded, and converted to our layout."""
 import hashlib
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
-from mmengine.dist import barrier, get_rank
-from mmengine.runner import CheckpointLoader
-
 from projects.common import checkpoint, conversion
-from projects.common.safe_load import load_file
 
 from .cache import cache_folder, cached_file, locked, sha256_of
-from .index import ROOT, Entry, find
+from .index import Entry
 from .transfer import DownloadError
-
-SCHEME = 'zoo://'
-SUFFIXES = ('.pth', '.pt', '.safetensors')
 
 
 def download(entry: Entry, convert: bool = False, **options) -> Path:
@@ -52,7 +40,7 @@ def download(entry: Entry, convert: bool = False, **options) -> Path:
 
 def _filename(entry: Entry, url: str, mark: str = '') -> str:
     suffix = Path(urlsplit(url).path).suffix
-    return entry.name + mark + (suffix if suffix in SUFFIXES else '.pth')
+    return entry.name + mark + (suffix if suffix in conversion.SUFFIXES else '.pth')
 
 
 def _converted(entry: Entry, official: Path) -> Path:
@@ -69,17 +57,3 @@ def _converted(entry: Entry, official: Path) -> Path:
             conversion.convert_file(
                 str(official), str(path), kind, config=str(entry.config))
     return path
-
-
-def load_from_zoo(filename: str, map_location: Any = 'cpu') -> Any:
-    """Loader of ``zoo://NAME``; one process of a job downloads."""
-    entry = find(filename.removeprefix(SCHEME), ROOT)
-    path = None
-    if get_rank() == 0:
-        path = download(entry, convert=True)
-    barrier()
-    path = path or download(entry, convert=True, offline=True)
-    return load_file(str(path), map_location)
-
-
-CheckpointLoader.register_scheme(SCHEME, load_from_zoo, force=True)

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from golden import Fixture
 from mimdet_models import build_mae
 from mmpretrain.registry import MODELS
+from official_files import tiny_weights
 from tooling import run_tool
 
 FIXTURE = Fixture('mae_tiny')
@@ -62,9 +63,7 @@ def vision_transformer(config):
 @pytest.fixture
 def files(tmp_path):
     """The official file and ours."""
-    weights = FIXTURE.state_dict()
-    for key in FIXTURE.info['untouched_keys']:
-        weights[key] = torch.randn(FIXTURE.info['state_dict'][key])
+    weights = tiny_weights(FIXTURE.name)
     official, ours = tmp_path / 'official.pth', tmp_path / 'ours.pth'
     torch.save(dict(model=weights), official)
     run('convert_checkpoint.py', official, ours)

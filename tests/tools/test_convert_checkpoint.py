@@ -6,24 +6,9 @@ import pickle
 
 import pytest
 import torch
-from golden import Fixture
+from official_files import TINY_CONVMAE, tiny_weights
 from safetensors.torch import load_file
 from tooling import run_tool
-
-CONFIG = """
-default_scope = 'mmpretrain'
-custom_imports = dict(imports=['projects.convmae'])
-arch = dict(channels=(16, 24, 32), depths=(1, 1, 2), mlp_ratios=(4, 4, 4),
-            num_heads=4)
-model = dict(
-    type='MaskedAutoencoder',
-    masking=dict(type='RandomTokenMasking'),
-    backbone=dict(type='ConvViT', arch=arch),
-    neck=dict(type='MultiScaleDecoder', in_channels=32,
-              stage_channels=(16, 24), channels=24, depth=2, num_heads=3,
-              grid=(14, 14), out_channels=768),
-    head=dict(type='MaskedPixelHead'))
-"""
 
 run = functools.partial(run_tool, 'convert_checkpoint.py')
 
@@ -42,10 +27,7 @@ def same(one, other):
 @pytest.fixture
 def official(tmp_path):
     """A tiny file as the official repository writes it."""
-    fixture = Fixture('convmae_pretrain_tiny_normpix')
-    weights = fixture.state_dict()
-    for key in fixture.info['untouched_keys']:
-        weights[key] = torch.randn(fixture.info['state_dict'][key])
+    weights = tiny_weights('convmae_pretrain_tiny_normpix')
     path = tmp_path / 'official.pth'
     torch.save(
         dict(model=weights, epoch=3, args=argparse.Namespace(lr=1e-3)), path)
@@ -56,7 +38,7 @@ def official(tmp_path):
 def config(tmp_path):
     """The config of the model in that file."""
     path = tmp_path / 'tiny.py'
-    path.write_text(CONFIG)
+    path.write_text(TINY_CONVMAE)
     return path
 
 
@@ -91,7 +73,7 @@ def test_kind_of_our_files_is_recognised(official, tmp_path):
 
 def test_ours_that_fits_two_kinds_needs_kind(tmp_path):
     ours, back = tmp_path / 'ours.pth', tmp_path / 'back.pth'
-    weights = Fixture('convvit_finetune_tiny_gap').state_dict()
+    weights = tiny_weights('convvit_finetune_tiny_gap')
     official = tmp_path / 'official.pth'
     torch.save(dict(model=weights), official)
     ok(official, ours)
@@ -108,7 +90,8 @@ def test_fast_convmae_has_the_same_layout(official, tmp_path):
     """Its masks are others, its network is not."""
     config = tmp_path / 'fast.py'
     config.write_text(
-        CONFIG.replace('RandomTokenMasking', 'ComplementaryTokenMasking'))
+        TINY_CONVMAE.replace("'RandomTokenMasking'",
+                       "'DisjointTokenMasking', num_masks=4"))
     assert 'completely' in ok(official[0], tmp_path / 'ours.pth', '--config',
                               config)
 
@@ -145,7 +128,7 @@ def test_bad_input_leaves_nothing(official, tmp_path):
     path, weights = official
     target = tmp_path / 'out.pth'
     config = tmp_path / 'wide.py'
-    config.write_text(CONFIG.replace('(16, 24, 32)', '(16, 24, 64)'))
+    config.write_text(TINY_CONVMAE.replace('(16, 24, 32)', '(16, 24, 64)'))
     cut, broken = tmp_path / 'cut.pth', tmp_path / 'broken.safetensors'
     cut.write_bytes(path.read_bytes()[:2000])
     broken.write_bytes(b'\x40\0\0\0\0\0\0\0{"a":')
