@@ -53,17 +53,35 @@ def get_model(model: str,
             or the checkpoint does not fit.
     """
     config = find_config(model)
-    cfg = Config.fromfile(config)
-    init_default_scope(cfg.get('default_scope', 'mmengine'))
-    cfg.model.setdefault('data_preprocessor', cfg.get('data_preprocessor'))
-    cfg.model.backbone.init_cfg = None  # the weights of another model
-    built = revert_sync_batchnorm(MODELS.build(cfg.model))
-    built._config = built.cfg = cfg
     if pretrained is True:
         pretrained = SCHEME + config.stem
-    if pretrained:
-        load_weights(built, pretrained)
-    return built.to(device).eval()
+    return build_model(Config.fromfile(config), pretrained or None, device)
+
+
+def build_model(cfg: Config,
+                checkpoint: str | None,
+                device: str | torch.device = 'cpu') -> BaseModel:
+    """The model of a config, in evaluation mode.
+
+    Args:
+        cfg: The config; checkpoints that it starts training from are left
+            out.
+        checkpoint: Path or address of weights in our layout, if any.
+        device: Where to put the model.
+
+    Raises:
+        FileNotFoundError: If the checkpoint does not exist.
+        ValueError: If it does not fit.
+    """
+    init_default_scope(cfg.get('default_scope', 'mmengine'))
+    if 'data_preprocessor' in cfg:
+        cfg.model.setdefault('data_preprocessor', cfg.data_preprocessor)
+    cfg.model.backbone.init_cfg = None
+    model = revert_sync_batchnorm(MODELS.build(cfg.model))
+    model._config = model.cfg = cfg
+    if checkpoint is not None:
+        load_weights(model, checkpoint)
+    return model.to(device).eval()
 
 
 def register_names() -> None:
