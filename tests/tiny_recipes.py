@@ -34,20 +34,21 @@ def tiny_checkpoint(config: Path, **meta) -> Path:
     """Random weights of a recipe's model, as a training saves them."""
     torch.manual_seed(0)
     model = build_model(Config.fromfile(config), None)
-    for parameter in model.parameters():  # biases and factors of no effect
-        torch.nn.init.normal_(parameter, std=.05)
+    with torch.no_grad():  # biases and factors have an effect, too
+        for parameter in model.parameters():
+            parameter.add_(.05 * torch.randn_like(parameter))
     path = config.with_suffix('.pth')
     torch.save(dict(meta=meta, state_dict=model.state_dict()), path)
     return path
 
 
 def write_images(folder: Path, sizes: list[tuple[int, int]]) -> list[Path]:
-    """PNG files of noise; sizes are (height, width)."""
+    """PNG files of noise, each darker; sizes are (height, width)."""
     folder.mkdir(parents=True, exist_ok=True)
     random = np.random.RandomState(0)
     paths = []
     for index, size in enumerate(sizes):
         paths.append(folder / f'{index}.png')
         pixels = random.randint(0, 256, (*size, 3), np.uint8)
-        Image.fromarray(pixels).save(paths[-1])
+        Image.fromarray(pixels // (1 + index)).save(paths[-1])
     return paths

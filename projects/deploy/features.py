@@ -11,17 +11,20 @@ from typing import Any
 import h5py
 import numpy as np
 import torch
+import torch.nn.functional as F
 from mmengine.config import Config
 from mmengine.dataset import Compose, default_collate, pseudo_collate
 from mmengine.model import BaseModel
 from mmengine.registry import DefaultScope
 from mmpretrain.models import BaseSelfSupervisor
+from mmseg.models import BaseSegmentor
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from projects.engine.checkpoint_io import UNFINISHED, write_text
 
+DIVISOR = 32  # sides of a segmentor's image are filled up to multiples
 SUFFIXES = ('.npy', '.h5', '.hdf5')
 
 
@@ -40,8 +43,10 @@ class ImageFiles(Dataset):
         dataset = cfg.test_dataloader.dataset
         while 'dataset' in dataset:
             dataset = dataset.dataset
-        steps = [step for step in dataset.pipeline
-                 if step['type'].rpartition('.')[2] != 'LoadAnnotations']
+        steps = [
+            step for step in dataset.pipeline
+            if not step['type'].endswith('Annotations')
+        ]
         self.paths = paths
         with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
             self.pipeline = Compose(steps)
@@ -72,8 +77,10 @@ def feature_maps(model: BaseModel, data: dict[str, Any]) -> Sequence[Tensor]:
         Maps (N, C, H, W), tokens (N, L, C) or vectors (N, C), one of each
         stage that the config asks for.
     """
-    batch = model.data_preprocessor(data, False)
-    inputs = batch['inputs']
+    inputs = model.data_preprocessor(data, False)['inputs']
+    if isinstance(model, BaseSegmentor):  # made for crops, tests on windows
+        height, width = inputs.shape[2:]
+        inputs = F.pad(inputs, (0, -width % DIVISOR, 0, -height % DIVISOR))
     if isinstance(model, BaseSelfSupervisor):  # a backbone without a mask
         features = model.extract_feat(inputs)
     else:

@@ -60,7 +60,13 @@ class LoadCheckedImage(LoadImageFromFile):
         self.skipped = torch.zeros((), dtype=torch.int64).share_memory_()
 
     def transform(self, results: dict) -> dict | None:
-        """Read ``results['img_path']``; None if the file is skipped."""
+        """Read ``results['img_path']``; None if the file is skipped.
+
+        An image without an address, as mmpretrain's inferencer gives it,
+        passes unchanged.
+        """
+        if 'img' in results and 'img_path' not in results:
+            return results
         try:
             image = self.read(results['img_path'])
         except ImageError as error:

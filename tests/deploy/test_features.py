@@ -38,6 +38,11 @@ def one_by_one(config, checkpoint, folder, stage=-1):
         if cfg.default_scope == 'mmpretrain':
             data['inputs'] = torch.stack(data['inputs'])
         inputs = model.data_preprocessor(data, False)['inputs']
+        if cfg.default_scope == 'mmseg':  # 240 x 128 to 256 x 128, ...
+            sides = inputs.shape[2:]
+            canvas = inputs.new_zeros(1, 3, *(-(-x // 32) * 32 for x in sides))
+            canvas[..., :sides[0], :sides[1]] = inputs
+            inputs = canvas
         with torch.no_grad():
             yield model.backbone(inputs)[stage][0].numpy()
 

@@ -6,10 +6,11 @@ import pytest
 import torch
 import yaml
 from file_server import serve
+from mmengine.runner import CheckpointLoader
 from official_files import TINY_CONVMAE, tiny_weights
 from tooling import run_tool
 
-from projects.zoo import list_models
+from projects.zoo import address, find, list_models
 
 NAME = 'toy_8xb2'
 run = functools.partial(run_tool, 'zoo.py')
@@ -152,3 +153,17 @@ def test_failures_are_one_line(zoo):
     assert 'expected 0000' in failed(*arguments(root))
     assert 'no weights are published' in failed(
         'download', 'convmae_base_8xb256-amp-coslr-200e_in1k')
+
+
+def test_address_of_a_model_s_weights(zoo, monkeypatch):
+    """zoo://NAME loads what was downloaded and converted."""
+    root, server = zoo
+    converted = ok(*arguments(root, '--convert'))
+    monkeypatch.setattr(address, 'find', lambda name: find(name, root))
+    loaded = CheckpointLoader.load_checkpoint(f'zoo://{NAME}')
+    expected = torch.load(converted)
+    assert loaded['meta'] == expected['meta']
+    assert loaded['state_dict'].keys() == expected['state_dict'].keys()
+    assert len(server.requests) == 1
+    with pytest.raises(ValueError, match='no model is named .gone.'):
+        CheckpointLoader.load_checkpoint('zoo://gone')
