@@ -22,8 +22,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('source', help='checkpoint to read')
     parser.add_argument('target', help='file to write')
     parser.add_argument(
-        '--kind',
-        help='kind of the checkpoint; needed only where several fit')
+        '--kind', help='kind of the checkpoint; needed only where several fit')
     parser.add_argument(
         '--to',
         choices=LAYOUTS,
@@ -34,8 +33,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--config',
         help='check our side against the model of this config, and note its '
         'classes')
-    parser.add_argument(
-        '--report', help="text file for every name's fate")
+    parser.add_argument('--report', help="text file for every name's fate")
     parser.add_argument(
         '--verbose', action='store_true', help="print every name's fate")
     parser.add_argument(

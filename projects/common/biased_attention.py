@@ -131,8 +131,8 @@ def biased_attention(q_BMND: Tensor,
         Tensor (B, M, N, D).
     """
     if torch.compiler.is_exporting():
-        return _unchunked(_Scores(q_BMND, k_BMND, inside_BN, bias, span),
-                          v_BMND)
+        return _unchunked(
+            _Scores(q_BMND, k_BMND, inside_BN, bias, span), v_BMND)
     out_BNMD = _BiasedAttention.apply(
         type(bias), span, q_BMND, k_BMND, v_BMND, inside_BN, *bias.tensors())
     return out_BNMD.transpose(1, 2)

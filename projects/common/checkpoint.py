@@ -266,6 +266,27 @@ class Rename:
     backward: Callable[[Tensor], Tensor] = lambda tensor: tensor
 
 
+def transformer_rules(source: str,
+                      target: str,
+                      fc1: str = 'fc1',
+                      fc2: str = 'fc2') -> list[Rename]:
+    """Rows of a stack of transformer blocks, named as in timm.
+
+    Args:
+        source: Official name of the stack.
+        target: Our name of it.
+        fc1: Our name of an MLP's first layer.
+        fc2: Of its second layer.
+    """
+    return [
+        Rename(f'{source}.*.norm1.*', f'{target}.*.ln1.*'),
+        Rename(f'{source}.*.attn.**', f'{target}.*.attn.**'),
+        Rename(f'{source}.*.norm2.*', f'{target}.*.ln2.*'),
+        Rename(f'{source}.*.mlp.fc1.*', f'{target}.*.ffn.{fc1}.*'),
+        Rename(f'{source}.*.mlp.fc2.*', f'{target}.*.ffn.{fc2}.*'),
+    ]
+
+
 def match_pattern(pattern: str, name: str) -> tuple[str, ...] | None:
     """What a row's stars stand for in a name; None if it does not match."""
     regex = re.escape(pattern).replace(r'\*\*',

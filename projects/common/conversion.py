@@ -97,9 +97,8 @@ def find_own_kind(state_dict: Mapping[str, Tensor],
     idle = [_idle_rows(state_dict, *choice) for choice in choices]
     best = [choice for choice, rows in zip(choices, idle) if rows == min(idle)]
     if not best:
-        raise ValueError(
-            'the names are not ours of any kind; they start with '
-            f'{sorted(state_dict)[:3]}')
+        raise ValueError('the names are not ours of any kind; they start with '
+                         f'{sorted(state_dict)[:3]}')
     if len(best) > 1:
         raise ValueError('the names fit several kinds; choose with --kind '
                          f'from {[name for _, name in best]}')

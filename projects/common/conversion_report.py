@@ -33,9 +33,9 @@ class ConversionReport:
         """Counts, in few lines."""
         counts = {fate: len(self.names(fate)) for fate in FATES}
         lines = [
-            self.title, '  ' + ', '.join(f'{number} {fate}'
-                                         for fate, number in counts.items()
-                                         if number)
+            self.title,
+            '  ' + ', '.join(f'{number} {fate}'
+                             for fate, number in counts.items() if number)
         ]
         missing = self.names('missing')
         if missing:

@@ -169,9 +169,10 @@ def _equal_sizes(data: dict[str, Any]) -> list[dict[str, Any]]:
     inputs = data['inputs']
     if isinstance(inputs, Tensor) or len({x.shape for x in inputs}) == 1:
         return [data]
-    return [{name: values[index:index + 1]
-             for name, values in data.items()}
-            for index in range(len(inputs))]
+    return [{
+        name: values[index:index + 1]
+        for name, values in data.items()
+    } for index in range(len(inputs))]
 
 
 class ArrayFile:

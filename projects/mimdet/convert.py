@@ -9,12 +9,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from projects.common.checkpoint import Rename, rename
+from projects.common.checkpoint import Rename, rename, transformer_rules
 from projects.common.detectron2 import fpn_rules, mask_rcnn_rules
-from projects.common.plain_vit import (FFN, TIMM_TO_MMPRETRAIN,
-                                       transformer_rules)
+from projects.common.plain_vit import FFN, TIMM_TO_MMPRETRAIN
 from projects.common.rel_pos import TABLE
-
 
 INDEX = 'relative_position_index'
 BOTTOM_UP = 'backbone.bottom_up'

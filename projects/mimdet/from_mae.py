@@ -6,8 +6,8 @@ from mmengine.runner import CheckpointLoader
 from torch import Tensor
 
 from projects.common.checkpoint import (PretrainedModule, Rename,
-                                        load_state_dict, rename, state_dict_of)
-from projects.common.plain_vit import transformer_rules
+                                        load_state_dict, rename, state_dict_of,
+                                        transformer_rules)
 
 from .convert import RULES
 

@@ -109,8 +109,8 @@ def _read_record(folder: Path) -> dict:
                             'folder to download anew') from None
 
 
-def _download(url: str, path: Path, expected: str | None,
-              allow_loopback: bool, options: dict) -> None:
+def _download(url: str, path: Path, expected: str | None, allow_loopback: bool,
+              options: dict) -> None:
     partial = path.with_name(path.name + '.part')
     with SecureSession(allow_loopback) as session:
         address = resolve(url, session, options.get('timeout', 30.))

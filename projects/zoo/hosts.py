@@ -21,7 +21,9 @@ def is_drive(url: str) -> bool:
     return urlsplit(url).hostname == DRIVE
 
 
-def resolve(url: str, session: requests.Session, timeout: float,
+def resolve(url: str,
+            session: requests.Session,
+            timeout: float,
             drive_file: str = DRIVE_FILE) -> str:
     """The address under which the bytes of a file are.
 

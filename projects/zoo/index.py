@@ -168,10 +168,10 @@ def select(entries: list[Entry],
         pattern = f'*{pattern}*'
     return [
         entry for entry in entries
-        if (pattern is None or fnmatch.fnmatchcase(entry.name, pattern)) and
-        (task is None or entry.task == task) and
-        (method is None or entry.method.lower() == method.lower()) and
-        (not has_weights or entry.weights_kind)
+        if (pattern is None or fnmatch.fnmatchcase(entry.name, pattern)) and (
+            task is None or entry.task == task) and (
+                method is None or entry.method.lower() == method.lower()) and (
+                    not has_weights or entry.weights_kind)
     ]
 
 
@@ -181,6 +181,6 @@ def list_models(pattern: str | None = None,
                 has_weights: bool = False) -> list[str]:
     """Names of the zoo's models; see :func:`select`."""
     return [
-        entry.name for entry in select(read_index(), pattern, task, method,
-                                       has_weights)
+        entry.name
+        for entry in select(read_index(), pattern, task, method, has_weights)
     ]

@@ -11,11 +11,10 @@ def list_text(entries: Sequence[Entry]) -> str:
     for entry in entries:
         data = entry.model['Metadata']
         content = f' {entry.origin["Content"]}' if entry.origin else ''
-        rows.append(
-            (entry.name, entry.method, entry.task,
-             f'{data["Parameters"] / 1e6:.1f}',
-             f'{data["FLOPs"] / 1e9:.1f}' if 'FLOPs' in data else '',
-             entry.weights_kind + content))
+        rows.append((entry.name, entry.method, entry.task,
+                     f'{data["Parameters"] / 1e6:.1f}',
+                     f'{data["FLOPs"] / 1e9:.1f}' if 'FLOPs' in data else '',
+                     entry.weights_kind + content))
     widths = [max(map(len, column)) for column in zip(*rows)]
     return '\n'.join('  '.join(
         cell.rjust(width) if number in (3, 4) else cell.ljust(width)
@@ -60,11 +59,15 @@ def _weights(entry: Entry) -> list[str]:
     unknown = 'not known; recorded at the first download'
     lines = []
     if entry.weights:
-        lines += ['  weights, in our layout', f'    {entry.weights}',
-                  f'    SHA-256   {entry.model.get("SHA256", unknown)}']
+        lines += [
+            '  weights, in our layout', f'    {entry.weights}',
+            f'    SHA-256   {entry.model.get("SHA256", unknown)}'
+        ]
     if entry.origin:
-        lines += ['  weights, official', f'    {entry.origin["Weights"]}',
-                  f'    SHA-256   {entry.origin.get("SHA256", unknown)}']
+        lines += [
+            '  weights, official', f'    {entry.origin["Weights"]}',
+            f'    SHA-256   {entry.origin.get("SHA256", unknown)}'
+        ]
         lines += [
             f'    {key.lower():<9} {entry.origin[key]}'
             for key in ('Content', 'Target', 'Format', 'License', 'Code',

@@ -212,16 +212,17 @@ def _check_space(partial: Partial, total: int | None) -> None:
                       f'free in {partial.path.parent}')
 
 
-def _receive(response: requests.Response, partial: Partial,
-             total: int | None, quiet: bool) -> None:
+def _receive(response: requests.Response, partial: Partial, total: int | None,
+             quiet: bool) -> None:
     # without buffers: whatever arrived outlives a killed process
-    with open(partial.path, 'ab', buffering=0) as file, tqdm(
-            total=total,
-            initial=partial.size,
-            unit='B',
-            unit_scale=True,
-            desc=partial.path.name.removesuffix('.part'),
-            disable=True if quiet else None) as bar:
+    with open(
+            partial.path, 'ab', buffering=0) as file, tqdm(
+                total=total,
+                initial=partial.size,
+                unit='B',
+                unit_scale=True,
+                desc=partial.path.name.removesuffix('.part'),
+                disable=True if quiet else None) as bar:
         # requests' iterator loses what came before an error
         while chunk := response.raw.read1(CHUNK):
             file.write(chunk)

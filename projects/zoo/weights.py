@@ -40,7 +40,8 @@ def download(entry: Entry, convert: bool = False, **options) -> Path:
 
 def _filename(entry: Entry, url: str, mark: str = '') -> str:
     suffix = Path(urlsplit(url).path).suffix
-    return entry.name + mark + (suffix if suffix in conversion.SUFFIXES else '.pth')
+    return entry.name + mark + (
+        suffix if suffix in conversion.SUFFIXES else '.pth')
 
 
 def _converted(entry: Entry, official: Path) -> Path:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from mimdet_models import TINY_DECODER
 from mmengine.config import Config
-from tiny_recipes import (CLASSIFIER, SEGMENTOR, tiny_checkpoint, tiny_config)
+from tiny_recipes import CLASSIFIER, SEGMENTOR, tiny_checkpoint, tiny_config
 from tooling import run_tool
 
 from projects.deploy import export
@@ -61,8 +61,8 @@ def test_backbone_with_maps(tmp_path):
     with torch.no_grad():
         expected = backbone(images)
         maps = torch.export.load(out).module()(images)
-    assert [tuple(x.shape[2:]) for x in maps
-            ] == [(24, 40), (12, 20), (6, 10), (2, 4)]
+    assert [tuple(x.shape[2:]) for x in maps] == [(24, 40), (12, 20), (6, 10),
+                                                  (2, 4)]
     for ours, theirs in zip(maps, expected, strict=True):
         torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
 
@@ -90,8 +90,10 @@ def test_errors_leave_nothing(tmp_path):
     for args, message in [
         (['--out', tmp_path / 'out.onnx'], 'EncoderDecoder is no classifier'),
         (['--out', tmp_path / 'out.bin'], 'ends in one of .onnx, .pt2'),
-        (['--part', 'backbone', '--shape', 50, 64, '--out',
-          tmp_path / 'out.pt2'], 'cannot be exported for images of 50 x 64'),
+        ([
+            '--part', 'backbone', '--shape', 50, 64, '--out',
+            tmp_path / 'out.pt2'
+        ], 'cannot be exported for images of 50 x 64'),
     ]:
         done = run(config, checkpoint, *args)
         assert done.returncode == 1 and message in done.stderr, done.stderr

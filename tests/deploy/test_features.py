@@ -57,8 +57,10 @@ def test_pooled_features_of_any_recipe(files):
     features = np.load(out)
     assert f'{len(SIZES)} x {features.shape[1]}' in done.stdout
     assert features.dtype == np.float32
-    expected = [map_CHW.mean((1, 2))
-                for map_CHW in one_by_one(config, checkpoint, folder)]
+    expected = [
+        map_CHW.mean((1, 2))
+        for map_CHW in one_by_one(config, checkpoint, folder)
+    ]
     np.testing.assert_allclose(features, expected, atol=1e-5, rtol=1e-4)
     assert features.std(0).max() > 1e-3  # images differ
     names = out.with_suffix('.txt').read_text().splitlines()
@@ -92,8 +94,8 @@ def test_bad_input_leaves_nothing(files, tmp_path):
     good = [config, checkpoint, folder, '--out', out]
     for args, message in [
         (good, '3.png cannot be read as an image'),
-        ([*good[:2], folder / '0.png', '--out', out, '--stage', 7],
-         'stage is 7, but the backbone has 4 outputs'),
+        ([*good[:2], folder / '0.png', '--out', out, '--stage',
+          7], 'stage is 7, but the backbone has 4 outputs'),
         ([*good[:2], tmp_path / 'empty', '--out', out], 'no image in'),
         ([*good[:3], '--out', tmp_path / 'out.csv'], 'ends in one of .npy'),
         ([config, tmp_path / 'gone.pth', *good[2:]], 'gone.pth does not exis'),

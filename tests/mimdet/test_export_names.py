@@ -23,7 +23,9 @@ def timm_vit(weights, x_NCHW, num_heads, eps):
 
     kernel = weights['patch_embed.proj.weight']
     x = F.conv2d(
-        x_NCHW, kernel, weights['patch_embed.proj.bias'],
+        x_NCHW,
+        kernel,
+        weights['patch_embed.proj.bias'],
         stride=kernel.shape[-1]).flatten(2).mT
     x = torch.cat([weights['cls_token'].expand(len(x), -1, -1), x], 1)
     x = x + weights['pos_embed']
@@ -31,13 +33,13 @@ def timm_vit(weights, x_NCHW, num_heads, eps):
         int(name.split('.')[1]) for name in weights if name[:7] == 'blocks.')
     for block in (f'blocks.{index}' for index in range(depth)):
         qkv = linear(f'{block}.attn.qkv', norm(f'{block}.norm1', x))
-        q, k, v = (part.unflatten(-1, (num_heads, -1)).transpose(1, 2)
-                   for part in qkv.chunk(3, -1))
+        q, k, v = (
+            part.unflatten(-1, (num_heads, -1)).transpose(1, 2)
+            for part in qkv.chunk(3, -1))
         weight = (q @ k.mT / q.shape[-1]**0.5).softmax(-1)
         mixed = (weight @ v).transpose(1, 2).flatten(2)
         x = x + linear(f'{block}.attn.proj', mixed)
-        hidden = F.gelu(
-            linear(f'{block}.mlp.fc1', norm(f'{block}.norm2', x)))
+        hidden = F.gelu(linear(f'{block}.mlp.fc1', norm(f'{block}.norm2', x)))
         x = x + linear(f'{block}.mlp.fc2', hidden)
     return norm('norm', x)
 

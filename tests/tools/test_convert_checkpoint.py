@@ -91,7 +91,7 @@ def test_fast_convmae_has_the_same_layout(official, tmp_path):
     config = tmp_path / 'fast.py'
     config.write_text(
         TINY_CONVMAE.replace("'RandomTokenMasking'",
-                       "'DisjointTokenMasking', num_masks=4"))
+                             "'DisjointTokenMasking', num_masks=4"))
     assert 'completely' in ok(official[0], tmp_path / 'ours.pth', '--config',
                               config)
 
@@ -111,8 +111,10 @@ def test_report_has_every_name(official, config, tmp_path):
         'backbone.stages.0.blocks.0.pw_conv1.weight (16,16)' in lines
     assert 'left out   extra.relative_position_index' in lines
     assert 'missing    neck.decoder_pred.weight' in lines
-    names = [line.split()[1] for line in lines
-             if line.startswith(('kept', 'renamed', 'reshaped', 'left out'))]
+    names = [
+        line.split()[1] for line in lines
+        if line.startswith(('kept', 'renamed', 'reshaped', 'left out'))
+    ]
     assert len(names) == len(weights)
 
 
@@ -169,8 +171,7 @@ def test_code_in_a_file_does_not_run_unless_trusted(official, tmp_path, kind):
     if kind == 'pickle':
         path.write_bytes(pickle.dumps(content))
     else:
-        torch.save(
-            content, path, _use_new_zipfile_serialization=kind == 'zip')
+        torch.save(content, path, _use_new_zipfile_serialization=kind == 'zip')
     done = run(path, target)
     assert done.returncode == 1
     if kind == 'pickle':  # no checkpoint at all

@@ -44,14 +44,13 @@ def test_list():
 
 def test_json_has_all():
     models = json.loads(ok('list', '--has-weights', '--json'))
-    assert [model['name'] for model in models
-            ] == list_models(has_weights=True)
+    assert [model['name'] for model in models] == list_models(has_weights=True)
     model = json.loads(ok('show', models[0]['name'], '--json'))
     assert model == models[0]
     assert model['paper']['URL'].startswith('https://')
     assert model['converted from']['License'] == 'MIT'
-    assert model['results']['reported'] and not model['results'][
-        'measured here']
+    assert model['results'][
+        'reported'] and not model['results']['measured here']
 
 
 def test_show():
@@ -75,8 +74,8 @@ def zoo(tmp_path, monkeypatch):
     (folder / 'pretrain').mkdir(parents=True)
     (folder / f'pretrain/{NAME}.py').write_text(TINY_CONVMAE)
     (folder / 'README.md').write_text('Toy')
-    (tmp_path / 'model-index.yml').write_text(
-        'Import: [configs/toy/metafile.yml]')
+    (tmp_path /
+     'model-index.yml').write_text('Import: [configs/toy/metafile.yml]')
     with serve(official.read_bytes()) as server:
         write_metafile(tmp_path, f'{server.url}/pretrained.pth')
         yield tmp_path, server
@@ -126,8 +125,8 @@ def test_download_and_convert_once(zoo):
     assert content['meta']['kind'] == 'pretrain'
     assert 'neck.decoder_pred.weight' in content['state_dict']
 
-    copy = ok(*arguments(root, '--convert', '--offline', '--dest',
-                         root / 'own'))
+    copy = ok(*arguments(root, '--convert', '--offline', '--dest', root /
+                         'own'))
     assert copy == str(root / 'own' / f'{NAME}.pth')
     assert torch.load(copy)['meta'] == content['meta']
     assert [path.name for path in (root / 'own').iterdir()] == [f'{NAME}.pth']
@@ -144,8 +143,10 @@ def test_download_and_convert_once(zoo):
 def test_failures_are_one_line(zoo):
     root, server = zoo
     assert 'not in the cache' in failed(*arguments(root, '--offline'))
-    without = [argument for argument in arguments(root)
-               if argument != '--allow-loopback']
+    without = [
+        argument for argument in arguments(root)
+        if argument != '--allow-loopback'
+    ]
     assert 'is not an https:// address' in failed(*without)
     server.status = [404]
     assert 'HTTP 404' in failed(*arguments(root))

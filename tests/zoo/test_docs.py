@@ -8,8 +8,7 @@ from tiny_recipes import (CLASSIFIER, DETECTOR, SEGMENTOR, tiny_checkpoint,
 
 PAGE = Path(__file__).parents[2] / 'docs/zoo.md'
 BLOCKS = re.findall(r'```python\n(.*?)```', PAGE.read_text(), re.DOTALL)
-RECIPES = dict(
-    CLASSIFIER=CLASSIFIER, DETECTOR=DETECTOR, SEGMENTOR=SEGMENTOR)
+RECIPES = dict(CLASSIFIER=CLASSIFIER, DETECTOR=DETECTOR, SEGMENTOR=SEGMENTOR)
 
 
 def test_there_are_examples_of_three_lines():

@@ -55,8 +55,7 @@ def bounded():
 
 def fetch(url, sha256=None, **options):
     options = dict(
-        dict(
-            allow_loopback=True, timeout=.5, retries=2, quiet=True, wait=.01),
+        dict(allow_loopback=True, timeout=.5, retries=2, quiet=True, wait=.01),
         **options)
     return cached_file(f'{url}/file.pth', 'file.pth', sha256, **options)
 
@@ -92,8 +91,10 @@ def test_broken_transfer_goes_on(stall):
 
 def test_next_run_goes_on_where_this_one_gave_up():
     with serve(CONTENT, cut=[1000] * 3) as server:
-        with pytest.raises(DownloadError, match='given up after 3 attempts, '
-                           '3000 bytes received'):
+        with pytest.raises(
+                DownloadError,
+                match='given up after 3 attempts, '
+                '3000 bytes received'):
             fetch(server.url)
         assert fetch(server.url).read_bytes() == CONTENT
         assert server.requests[-1][1] == 'bytes=3000-'
@@ -293,7 +294,8 @@ def test_two_processes_want_the_same_file():
     with serve(CONTENT, cut=[1000], stall=True) as server:
         results = FORK.Queue()
         processes = [
-            FORK.Process(target=in_another_process, args=(server.url, results))
+            FORK.Process(
+                target=in_another_process, args=(server.url, results))
             for _ in range(2)
         ]
         for process in processes:
@@ -311,8 +313,7 @@ def test_killed_process_is_continued(cache):
             target=fetch, args=(server.url, ), kwargs=dict(timeout=30))
         process.start()
         deadline = time.monotonic() + 20
-        while not any(path.stat().st_size
-                      for path in cache.rglob('*.part')):
+        while not any(path.stat().st_size for path in cache.rglob('*.part')):
             assert time.monotonic() < deadline
             time.sleep(.02)
         os.kill(process.pid, signal.SIGKILL)

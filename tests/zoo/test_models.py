@@ -63,8 +63,9 @@ def test_get_model_with_weights(tmp_path):
     checkpoint = tiny_checkpoint(config)
     model = projects.get_model(str(config), pretrained=str(checkpoint))
     stored = torch.load(checkpoint)['state_dict']
-    assert all(torch.equal(value, stored[name])
-               for name, value in model.state_dict().items())
+    assert all(
+        torch.equal(value, stored[name])
+        for name, value in model.state_dict().items())
 
 
 @pytest.fixture
