@@ -10,6 +10,7 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 
 from projects.convmae.backbone import parse_arch
+from projects.extrema.backbone import parse_arch as parse_vit_arch
 
 SIDE = 64  # of the images, in pixels
 
@@ -17,6 +18,8 @@ SIDE = 64  # of the images, in pixels
 PARTS = {
     'MultiScaleDecoder':
     dict(channels=64, depth=1, num_heads=4, grid=(SIDE // 16, SIDE // 16)),
+    'ProjectionMLP':
+    dict(hid_channels=64),
     'FPN':
     dict(out_channels=32),
     'SimpleFeaturePyramid':
@@ -65,6 +68,8 @@ IMAGES = {
 CHANNELS = {
     'MultiScaleDecoder': ('in_channels', 'stage_channels'),
     'TokenPooling': ('channels', ),
+    'ClsBatchNormNeck': ('input_features', ),
+    'ProjectionMLP': ('in_channels', ),
     'LinearClsHead': ('in_channels', ),
     'FPN': ('in_channels', ),
     'SimpleFeaturePyramid': ('in_channels', ),
@@ -84,8 +89,24 @@ def shrink_conv_vit(backbone: ConfigDict) -> dict[int, int]:
     return dict(zip(old, new))
 
 
+def shrink_class_attention_vit(backbone: ConfigDict) -> dict[int, int]:
+    """Shrink a ClassAttentionViT; quarters of the blocks stay quarters."""
+    old = parse_vit_arch(backbone.get('arch', 'base'))
+    new = parse_vit_arch('tiny')
+    if backbone.get('frozen_stages'):
+        backbone.frozen_stages = new['depth']
+    if 'out_indices' in backbone:
+        backbone.out_indices = [
+            index * new['depth'] // old['depth']
+            for index in backbone.out_indices
+        ]
+    backbone.update(arch='tiny', img_size=SIDE)
+    return {old['channels']: new['channels']}
+
+
 BACKBONES: dict[str, Callable[[ConfigDict], dict[int, int]]] = {
     'ConvViT': shrink_conv_vit,
+    'ClassAttentionViT': shrink_class_attention_vit,
 }
 
 

@@ -151,6 +151,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> str:
 
     link('.', 'shapes')
     link('cls', 'imagenet')
+    link('cls', 'imagenet22k')
     ade = 'ade/ADEChallengeData2016'
     for part in ('images', 'annotations'):
         link(f'seg/{part}/train', f'{ade}/{part}/training')

@@ -12,7 +12,7 @@ from pathlib import Path
 # the repository in place of tools/, whose folders would hide packages
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from projects.demo import plan, report  # noqa: E402
+from projects.demo import methods, plan, report  # noqa: E402
 from projects.demo.data import find_images  # noqa: E402
 from projects.demo.steps import StepError, run_steps  # noqa: E402
 from projects.engine.checkpoint_io import write_text  # noqa: E402
@@ -31,7 +31,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--quick',
         action='store_true',
         help='show every step, on few images and iterations')
-    parser.add_argument('--method', choices=plan.METHODS, default='convmae')
+    parser.add_argument('--method', choices=methods.names(), default='convmae')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument(
         '--out', help=f'folder for the results (default: one in {ROOT})')
@@ -40,22 +40,26 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def demonstrate(settings: plan.Settings, out: Path) -> None:
     """Run what is left to do and print the table."""
+    method = methods.load(settings.method)
+    takes_images = 'cls' in method.PARTS
+    if settings.data and not takes_images:
+        raise ValueError(f'--method {settings.method} has no use for images; '
+                         'run it without --data')
     images = find_images(settings.data) if settings.data else None
     plan.claim(out, settings)
     print(f'results go to {out}', flush=True)
     records = {}
-    if images is None:
-        shapes = out / 'shapes'
-        records.update(
-            run_steps([plan.shapes_step(shapes, settings.quick)],
-                      out / 'steps'))
-        images = find_images(shapes / 'cls')
-    print(images if images.
-          classes else f'{images}: without classes there is only pretraining')
-    jobs = plan.make_jobs(settings, images, out)
-    records.update(
-        run_steps(list(plan.plan_steps(jobs, images, out)), out / 'steps'))
-    text = report.format_report(jobs, records, images)
+    if not settings.data:
+        step = plan.shapes_step(out, method.PARTS, settings.quick)
+        records.update(run_steps([step], out / 'steps'))
+        images = find_images(out / 'shapes/cls') if takes_images else None
+    if images is not None:
+        print(images if images.classes else
+              f'{images}: without classes there is only pretraining')
+    demo = plan.Demo(settings, out, images)
+    method.plan(demo)
+    records.update(run_steps(demo.steps, out / 'steps'))
+    text = report.format_report(demo, records)
     write_text(str(out / 'results.md'), text + '\n')
     pictures = ', '.join(sorted(path.name for path in out.glob('*.png')))
     print(f'\n{text}\n\nresults.md and pictures in {out}: {pictures}')

@@ -64,6 +64,13 @@ class Complexity:
         return '\n'.join(rows)
 
 
+class SharedFakeTensorMode(FakeTensorMode):
+    """Stays one when a model copies itself, as those with a teacher do."""
+
+    def __deepcopy__(self, memo: dict) -> 'SharedFakeTensorMode':
+        return self
+
+
 def default_shape(cfg: Config) -> tuple[int, int]:
     """Image size (height, width) that a config is meant for.
 
@@ -91,25 +98,30 @@ def measure(cfg: Config, shape: tuple[int, int] | None = None) -> Complexity:
     """
     shape = shape or default_shape(cfg)
     with DefaultScope.overwrite_default_scope(
-            cfg.get('default_scope')), FakeTensorMode():
+            cfg.get('default_scope')), SharedFakeTensorMode():
         model = MODELS.build(cfg.model).eval()
         image = torch.empty(1, 3, *shape)
         run, protocol = _choose_run(model)
         counter = FlopCounterMode(display=False)
         parts = _parts(model)
+        sizes = {name: _sizes(part) for name, part in parts.items()}
+        total = _sizes(model)
+        # the counter would follow gradients, which views of parameters lack
+        model.requires_grad_(False)
         with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), counter, \
                 _attribute(parts, counter) as flops:
             run(model, image)
-    costs = {name: _cost(part, flops[name]) for name, part in parts.items()}
-    total = _cost(model, counter.get_total_flops())
-    return Complexity(shape, protocol, total, costs)
+    costs = {name: Cost(*sizes[name], flops[name] // 2) for name in parts}
+    return Complexity(shape, protocol,
+                      Cost(*total,
+                           counter.get_total_flops() // 2), costs)
 
 
-def _cost(module: nn.Module, flops: int) -> Cost:
+def _sizes(module: nn.Module) -> tuple[int, int]:
+    """Number of parameters, and of those that receive gradients."""
     sizes = [(p.numel(), p.requires_grad) for p in module.parameters()]
-    return Cost(
-        sum(size for size, _ in sizes),
-        sum(size for size, trainable in sizes if trainable), flops // 2)
+    return (sum(size for size, _ in sizes),
+            sum(size for size, trainable in sizes if trainable))
 
 
 def _parts(model: nn.Module) -> dict[str, nn.Module]:

@@ -4,14 +4,14 @@ from .knn import KNNTestLoop, KNNValLoop
 from .lars import ReferenceLARS
 from .layer_decay import BackboneLayerDecay
 from .masked_autoencoder import MaskedAutoencoder
-from .masking import (DisjointTokenMasking, RandomTokenMasking, TokenMask,
-                      TubeTokenMasking)
+from .masking import (DisjointTokenMasking, IndependentTokenMasking,
+                      RandomTokenMasking, TokenMask, TubeTokenMasking)
 from .pixel_head import MaskedPixelHead
 from .token_pooling import TokenPooling
 
 __all__ = [
     'BackboneLayerDecay', 'ClampedResizedCrop', 'DisjointTokenMasking',
-    'KNNTestLoop', 'KNNValLoop', 'MaskedAutoencoder', 'MaskedPixelHead',
-    'RandomTokenMasking', 'ReferenceLARS', 'TokenMask', 'TokenPooling',
-    'TubeTokenMasking'
+    'IndependentTokenMasking', 'KNNTestLoop', 'KNNValLoop',
+    'MaskedAutoencoder', 'MaskedPixelHead', 'RandomTokenMasking',
+    'ReferenceLARS', 'TokenMask', 'TokenPooling', 'TubeTokenMasking'
 ]

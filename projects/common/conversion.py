@@ -30,6 +30,7 @@ SUFFIXES = ('.pth', '.pt', '.safetensors')
 # plain_vit(official, kind), a backbone under timm's names.
 CONVERTERS = {
     'convmae': 'projects.convmae.convert',
+    'extrema': 'projects.extrema.convert',
     'mimdet': 'projects.mimdet.convert',
 }
 

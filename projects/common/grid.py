@@ -46,6 +46,24 @@ def nest(x_BCX: Tensor, factors: Sequence[Grid]) -> Tensor:
     return x.reshape(batch, -1, math.prod(block), channels)
 
 
+def block_grid(size: Grid, block: Grid, name: str) -> Grid:
+    """Number of blocks along each side.
+
+    Args:
+        size: Size in pixels.
+        block: Size of a block in pixels.
+        name: What has that size, for the message.
+
+    Raises:
+        ValueError: If a side is not a positive multiple of the block's.
+    """
+    if any(side % step or side < step for side, step in zip(size, block)):
+        raise ValueError(
+            f'{name} is {"x".join(map(str, size))} pixels; every side must be '
+            f'a positive multiple of {"x".join(map(str, block))}')
+    return tuple(side // step for side, step in zip(size, block))
+
+
 def unnest(x_BLPC: Tensor, grid: Grid, factors: Sequence[Grid]) -> Tensor:
     """Inverse of :func:`nest`.
 

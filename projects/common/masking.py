@@ -255,6 +255,45 @@ class DisjointTokenMasking(TokenMasking):
 
 
 @MODELS.register_module()
+class IndependentTokenMasking(TokenMasking):
+    """Several masks of an image, each drawn for itself.
+
+    Their visible tokens may overlap: ExtreMA's alternative to disjoint masks.
+
+    Args:
+        ratio: Share of the tokens that each mask hides, in (0, 1).
+        num_masks: Number V of masks of an image.
+
+    Raises:
+        ValueError: If ``num_masks`` is below 1.
+    """
+
+    def __init__(self, ratio: float = 0.75, num_masks: int = 4) -> None:
+        super().__init__(ratio)
+        if num_masks < 1:
+            raise ValueError(f'masking.num_masks is {num_masks}; expected 1 '
+                             'or more')
+        self.num_masks = num_masks
+
+    def __call__(self,
+                 batch_size: int,
+                 grid: Grid,
+                 device: torch.device | str = 'cpu',
+                 valid_BL: Tensor | None = None,
+                 noise_BL: Tensor | None = None) -> TokenMask:
+        """See :meth:`TokenMasking.__call__`; fixed noise is (V * N, L)."""
+        length, keep = math.prod(grid), self.num_keep(grid)
+        noises: Sequence[Tensor | None] = [None] * self.num_masks
+        if noise_BL is not None:
+            noises = noise_BL.chunk(self.num_masks)
+        masks = [
+            rank_noise(batch_size, length, device, valid_BL, noise)[:, :keep]
+            for noise in noises
+        ]
+        return TokenMask(torch.cat(masks), grid)
+
+
+@MODELS.register_module()
 class TubeTokenMasking(TokenMasking):
     """Hide the same positions in every frame (VideoMAE's tube masking).
 

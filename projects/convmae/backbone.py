@@ -6,7 +6,6 @@ Alpha-VL/ConvMAE at 4c97b4c.
 Shapes: N images, B = V * N masked rows, L tokens on the grid, K visible
 tokens, P finer cells of a token in nested order, C channels.
 """
-import difflib
 import math
 import re
 from collections.abc import Callable, Iterator
@@ -18,12 +17,13 @@ from mmcv.cnn import build_norm_layer
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
+from projects.common.arch import resolve_arch
 from projects.common.attention import Attention, AxisAttention, TableAttention
 from projects.common.biased_attention import Bias
 from projects.common.blocks import (CONV, CellLayout, ConvBlock,
                                     TransformerBlock)
 from projects.common.checkpoint import PretrainedModule
-from projects.common.grid import Grid, block_linear, nest
+from projects.common.grid import Grid, block_grid, block_linear, nest
 from projects.common.masking import TokenMask
 from projects.common.pos_embed import (resample_on_load, resample_pos_embed,
                                        sincos_pos_embed)
@@ -62,17 +62,7 @@ def parse_arch(arch: str | dict) -> dict:
     Raises:
         ValueError: If the name is unknown or a field is missing.
     """
-    if isinstance(arch, dict):
-        missing = ARCHS['base'].keys() - arch.keys()
-        if missing:
-            raise ValueError(f'arch lacks {sorted(missing)}; it needs '
-                             f'{list(ARCHS["base"])}')
-        return dict(arch)
-    if arch not in ARCHS:
-        near = difflib.get_close_matches(str(arch), ARCHS, n=1, cutoff=0)
-        raise ValueError(f'unknown arch {arch!r}; did you mean {near[0]!r}? '
-                         f'Choose from {list(ARCHS)}')
-    return ARCHS[arch]
+    return resolve_arch(arch, ARCHS)
 
 
 class PatchEmbed(nn.Module):
@@ -315,11 +305,7 @@ class ConvViT(PretrainedModule):
     def _grid_of(self, size: Grid, name: str) -> Grid:
         """Token grid of an image size."""
         patch = tuple(map(math.prod, zip(*self.STRIDES)))
-        if any(side % step or side < step for side, step in zip(size, patch)):
-            raise ValueError(
-                f'{name} is {"x".join(map(str, size))} pixels; every side '
-                f'must be a positive multiple of {"x".join(map(str, patch))}')
-        return tuple(side // step for side, step in zip(size, patch))
+        return block_grid(size, patch, name)
 
     def token_grid(self, x_NCX: Tensor) -> Grid:
         """Transformer tokens along each side of a batch of images.

@@ -1,43 +1,19 @@
-"""What the demonstration runs: configs and the steps that use them."""
+"""What a demonstration consists of: trainings, steps, and rows of a table."""
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config
-
 from projects.engine.checkpoint_io import write_text
 
 from .data import ImageList
-from .steps import REPOSITORY, Step
-
-
-@dataclass(frozen=True)
-class Method:
-    """The configs of a method, below ``configs/``.
-
-    Attributes:
-        pretrain: A masked autoencoder.
-        finetune: A classifier, trained from end to end.
-        linear: A linear classifier on the frozen backbone.
-    """
-    pretrain: str
-    finetune: str
-    linear: str
-
-
-METHODS = dict(
-    convmae=Method(
-        'convmae/demo/convmae_tiny_1xb32-coslr-6k_shapes.py',
-        'convmae/demo/convvit-tiny_convmae-pre_1xb32-coslr-500_shapes.py',
-        'convmae/demo/'
-        'convvit-tiny_convmae-pre_1xb32-linear-coslr-500_shapes.py'))
+from .job import Job, read_config, shorten, use_images, use_shapes
+from .report import Metric, Row
+from .steps import Step
 
 # Iterations of a quick demonstration: enough to see every step work.
 QUICK_PRETRAINING, QUICK_TRAINING = 100, 30
-
-WEIGHTS = ('random', 'pretrained')
 
 
 @dataclass(frozen=True)
@@ -45,7 +21,7 @@ class Settings:
     """What the user asked for.
 
     Attributes:
-        method: A key of ``METHODS``.
+        method: Name of a module of ``methods``.
         data: Folder of the user's images; None for the embedded shapes.
         quick: Few images and iterations.
         seed: Of what training draws by lot.
@@ -61,53 +37,6 @@ class Settings:
         data = Path(self.data).resolve().name if self.data else 'shapes'
         quick = '-quick' if self.quick else ''
         return f'{self.method}-{data}{quick}-seed{self.seed}'
-
-
-@dataclass(frozen=True)
-class Job:
-    """A training of the demonstration.
-
-    Attributes:
-        name: For example ``linear-random``.
-        cfg: Its config, complete.
-        out: Folder of the demonstration.
-    """
-    name: str
-    cfg: Config
-    out: Path
-
-    @property
-    def config(self) -> Path:
-        """The config as a file."""
-        return self.out / 'configs' / f'{self.name}.py'
-
-    @property
-    def work_dir(self) -> Path:
-        """Folder of its logs and checkpoints."""
-        return self.out / self.name
-
-    @property
-    def checkpoint(self) -> Path:
-        """What it ends with."""
-        return self.work_dir / f'iter_{self.cfg.train_cfg.max_iters}.pth'
-
-    @property
-    def knn(self) -> Path:
-        """Results of kNN classification, a JSON file."""
-        return self.work_dir / 'knn.json'
-
-    def train(self, title: str, *options: str) -> Step:
-        """The step that trains, and validates at the end."""
-        return Step(self.name, title, 'train.py', (str(self.config), *options),
-                    self.work_dir)
-
-    def test_knn(self, title: str, k: int) -> Step:
-        """The step that classifies by the ``k`` nearest training images."""
-        return Step(
-            f'{self.name}-knn', title, 'test.py',
-            (str(self.config), str(self.checkpoint), '--work-dir',
-             str(self.work_dir / 'knn'), '--out', str(self.knn),
-             '--cfg-options', 'test_cfg.type=KNNTestLoop', f'test_cfg.k={k}'))
 
 
 def claim(out: Path, settings: Settings) -> None:
@@ -131,122 +60,136 @@ def claim(out: Path, settings: Settings) -> None:
     write_text(str(path), text)
 
 
-def shapes_step(folder: Path, quick: bool) -> Step:
-    """The step that draws the embedded images."""
+def shapes_step(out: Path, parts: Sequence[str], quick: bool) -> Step:
+    """The step that draws the embedded data."""
     size = 'small' if quick else 'demo'
-    return Step('shapes', 'Draw the images', 'datasets/make_shapes.py',
-                (str(folder), '--size', size, '--parts', 'cls'))
+    return Step(
+        'shapes', 'Draw the images', 'datasets/make_shapes.py',
+        (str(out / 'shapes'), '--size', size, '--parts', ','.join(parts)))
 
 
-def make_jobs(settings: Settings, images: ImageList,
-              out: Path) -> dict[str, Job]:
-    """All trainings; writes their configs and the lists of images.
+class Demo:
+    """A demonstration as a method's ``plan`` writes it down.
+
+    Nothing runs while it is planned: each verb adds a step or a row, in
+    order, and configs are written for the trainings.
 
     Args:
         settings: The user's.
-        images: What to train and test on.
-        out: Folder of the results.
+        out: Folder of the results; the embedded data is in ``shapes``.
+        images: The user's or the embedded images; None for methods that use
+            no single images.
 
-    Returns:
-        Jobs by name, ``pretrain`` first; only that without classes.
+    Attributes:
+        steps: What to run, in order.
+        rows: Of the table at the end.
     """
-    images.write(out / 'images')
-    method = METHODS[settings.method]
 
-    def make(name: str, config: str, changes: Mapping[str, Any]) -> Job:
-        cfg = Config.fromfile(
-            REPOSITORY / 'configs' / config, import_custom_modules=False)
+    def __init__(self, settings: Settings, out: Path,
+                 images: ImageList | None) -> None:
+        self.settings = settings
+        self.out = out
+        self.images = images
+        self.steps: list[Step] = []
+        self.rows: list[Row] = []
+        if images is not None:
+            images.write(out / 'images')
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the data is the embedded shapes, all parts of them."""
+        return self.settings.data is None
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the images' classes; empty without labels."""
+        return () if self.images is None else self.images.classes
+
+    def job(self,
+            name: str,
+            config: str,
+            changes: Mapping[str, Any] | None = None,
+            quick: int | None = None) -> Job:
+        """A training; adds nothing to the steps.
+
+        Its config reads the demonstration's images if its training set is a
+        ``CustomDataset``, and the embedded data otherwise.
+
+        Args:
+            name: Unique; names its folder and its curve.
+            config: Path below ``configs/``.
+            changes: Of the config, as ``Config.merge_from_dict`` takes them.
+            quick: Iterations in a quick demonstration.
+        """
+        cfg = read_config(config)
+        if (self.images is not None
+                and cfg.train_dataloader.dataset.type == 'CustomDataset'):
+            use_images(cfg, self.images, self.out / 'images')
+        else:
+            use_shapes(cfg, self.out / 'shapes')
+        if self.settings.quick:
+            shorten(cfg, quick or QUICK_TRAINING)
         cfg.merge_from_dict({
-            **_data_changes(cfg, images, out),
-            **(_quick_changes(cfg) if settings.quick else {}),
-            **changes, 'randomness.seed': settings.seed
+            **(changes or {}), 'randomness.seed':
+            self.settings.seed
         })
-        job = Job(name, cfg, out)
+        job = Job(name, cfg, self.out)
         job.config.parent.mkdir(parents=True, exist_ok=True)
         cfg.dump(job.config)
         return job
 
-    pretrain = make('pretrain', method.pretrain, {})
-    jobs = {pretrain.name: pretrain}
-    if not images.classes:
-        return jobs
-    init_cfg = 'model.backbone.init_cfg'
-    starts: dict[str, dict[str, Any]] = dict(
-        random={init_cfg: None},
-        pretrained={f'{init_cfg}.checkpoint': str(pretrain.checkpoint)})
-    for kind in ('linear', 'finetune'):
-        for weights in WEIGHTS:
-            name = f'{kind}-{weights}'
-            jobs[name] = make(name, getattr(method, kind), {
-                **starts[weights], 'model.head.num_classes':
-                len(images.classes)
-            })
-    return jobs
+    def step(self, step: Step) -> Step:
+        """Add any step."""
+        self.steps.append(step)
+        return step
 
+    def row(self, what: str, weights: str, step: Step, settings: str, *metrics:
+            Metric) -> None:
+        """Add a row to the table.
 
-def _data_changes(cfg: Config, images: ImageList, out: Path) -> dict[str, Any]:
-    """Let a config read the listed images."""
-    changes: dict[str, Any] = {}
-    for part, split in dict(train='train', val='val', test='val').items():
-        dataset = f'{part}_dataloader.dataset'
-        changes[f'{dataset}.data_root'] = str(images.root)
-        changes[f'{dataset}.data_prefix'] = ''
-        changes[f'{dataset}.ann_file'] = str(out / 'images' / f'{split}.txt')
-        loop = cfg.get(f'{part}_cfg')
-        if 'k' in loop:  # kNN: no more neighbours than there are images
-            changes[f'{part}_cfg.k'] = min(loop.k, len(images.train))
-    if not images.classes:
-        changes['train_dataloader.dataset.with_label'] = False
-    return changes
+        Args:
+            what: The evaluation.
+            weights: What it starts from.
+            step: The step that took the time and has the results.
+            settings: What was run.
+            metrics: Which of its results are shown.
+        """
+        self.rows.append(Row(what, weights, step, settings, metrics))
 
+    def pretrain(self, config: str) -> Job:
+        """Pretrain on images, and draw the curve.
 
-def _quick_changes(cfg: Config) -> dict[str, Any]:
-    """Shorten a training."""
-    pretraining = cfg.model.type == 'MaskedAutoencoder'
-    length = QUICK_PRETRAINING if pretraining else QUICK_TRAINING
-    return {
-        'train_cfg.max_iters': length,
-        'train_cfg.val_interval': length,
-        'param_scheduler.0.end': length // 10,
-        'param_scheduler.1.begin': length // 10,
-        'param_scheduler.1.end': length
-    }
+        The config's validation is left out where there are no labels.
+        """
+        job = self.job('pretrain', config, quick=QUICK_PRETRAINING)
+        labelled = self.images is None or bool(self.classes)
+        step = self.step(
+            job.train_step('Pretrain without labels',
+                           *([] if labelled else ['--no-validate'])))
+        self.row('pretraining', 'random', step, job.describe())
+        return job
 
+    def draw_reconstructions(self, job: Job) -> None:
+        """Draw what a masked autoencoder makes of the images."""
+        assert self.images is not None
+        self.step(
+            Step('reconstructions', 'Draw reconstructions',
+                 'visualize_reconstruction.py',
+                 (str(job.config), str(job.checkpoint), str(self.images.shown),
+                  '--out', str(self.out / 'reconstructions.png'))))
 
-def plan_steps(jobs: Mapping[str, Job], images: ImageList,
-               out: Path) -> Iterator[Step]:
-    """Everything after the images are there, in order.
+    def draw_predictions(self, job: Job) -> None:
+        """Draw what a detector or segmentor finds, beside the truth."""
+        self.step(
+            Step(f'predictions-{job.name}', f'Draw predictions of {job.name}',
+                 'visualization/predictions.py',
+                 (str(job.config), str(job.checkpoint), '--out',
+                  str(self.out / f'predictions_{job.name}.png'))))
 
-    Args:
-        jobs: From :func:`make_jobs`.
-        images: The images.
-        out: Folder of the results.
-    """
-    pretrain, *evaluations = jobs.values()
-    yield pretrain.train('Pretrain without labels',
-                         *([] if evaluations else ['--no-validate']))
-    yield Step('reconstructions', 'Draw reconstructions',
-               'visualize_reconstruction.py',
-               (str(pretrain.config), str(pretrain.checkpoint),
-                str(images.shown), '--out', str(out / 'reconstructions.png')))
-    for job in evaluations:
-        kind, weights = job.name.split('-')
-        if kind == 'linear':
-            yield job.train(f'Train a linear probe on {weights} weights')
-            yield job.test_knn(f'Classify by kNN with {weights} weights',
-                               pretrain.cfg.test_cfg.k)
-        else:
-            yield job.train(f'Fine-tune from {weights} weights')
-    yield _draw_curves('pretraining', [pretrain], bool(evaluations), out)
-    if evaluations:
-        yield _draw_curves('evaluation', evaluations, True, out)
-
-
-def _draw_curves(name: str, jobs: Sequence[Job], accuracy: bool,
-                 out: Path) -> Step:
-    """A step that draws curves of trainings."""
-    keys = ['loss', 'accuracy/top1'] if accuracy else ['loss']
-    return Step(f'curves-{name}', f'Draw the curves of {name}',
-                'analysis/analyze_logs.py',
-                (*(str(job.work_dir) for job in jobs), '--keys', *keys,
-                 '--out', str(out / f'curves_{name}.png')))
+    def draw_curves(self, name: str, jobs: Sequence[Job], *keys: str) -> None:
+        """Draw curves of trainings, a panel for each logged quantity."""
+        self.step(
+            Step(f'curves-{name}', f'Draw the curves of {name}',
+                 'analysis/analyze_logs.py',
+                 (*(str(job.work_dir) for job in jobs), '--keys', *keys,
+                  '--out', str(self.out / f'curves_{name}.png'))))

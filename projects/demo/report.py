@@ -2,15 +2,34 @@
 import json
 import os
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
-
-from mmengine.config import Config
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from projects.analysis.curves import find_logs, read_curve
 
-from .data import ImageList
-from .plan import WEIGHTS, Job
-from .steps import Record, clock
+from .steps import Record, Step, clock
+
+if TYPE_CHECKING:
+    from .plan import Demo
+
+
+class Metric(NamedTuple):
+    """A result as the table shows it.
+
+    Attributes:
+        label: Its name there.
+        key: Its name in logs and result files.
+        factor: Brings it to percent.
+    """
+    label: str
+    key: str
+    factor: float = 1.
+
+
+TOP1 = Metric('top-1', 'accuracy/top1')
+BOX_AP = Metric('box AP', 'coco/bbox_mAP', 100.)
+MASK_AP = Metric('mask AP', 'coco/segm_mAP', 100.)
+MIOU = Metric('mIoU', 'mIoU')
 
 
 class Row(NamedTuple):
@@ -19,69 +38,46 @@ class Row(NamedTuple):
     Attributes:
         what: The evaluation.
         weights: What it starts from.
-        accuracy: Top-1 in percent; None where nothing is tested.
-        seconds: Time.
+        step: The step that took the time and has the results.
         settings: What was run.
+        metrics: Which of its results are shown.
     """
     what: str
     weights: str
-    accuracy: float | None
-    seconds: float
+    step: Step
     settings: str
+    metrics: tuple[Metric, ...]
+
+    def measured(self) -> list[float]:
+        """The metrics in percent, from the results on the disk."""
+        return [
+            metric.factor * read_result(self.step.results, metric.key)
+            for metric in self.metrics
+        ]
 
 
-def make_rows(jobs: Mapping[str, Job], records: Mapping[str,
-                                                        Record]) -> list[Row]:
-    """Lines of the table, from the results on the disk."""
-    cfg = jobs['pretrain'].cfg
-    rows = [
-        Row('pretraining', 'random', None, records['pretrain'].seconds,
-            f'{describe(cfg)}, {100 * cfg.model.masking.ratio:g} % hidden')
-    ]
-    if len(jobs) == 1:
-        return rows
-    loop = cfg.test_cfg
-    knn = f'k {loop.k}, temperature {loop.temperature}'
-    for weights in WEIGHTS:
-        job = jobs[f'linear-{weights}']
-        rows.append(
-            Row('kNN', weights, knn_accuracy(job),
-                records[f'{job.name}-knn'].seconds, knn))
-    for what, kind in (('linear probe', 'linear'), ('fine-tuning',
-                                                    'finetune')):
-        for weights in WEIGHTS:
-            job = jobs[f'{kind}-{weights}']
-            rows.append(
-                Row(what, weights, last_accuracy(job),
-                    records[job.name].seconds, describe(job.cfg)))
-    return rows
+def read_result(results: Path | None, key: str) -> float:
+    """A result in the JSON file of a test, or the last in a training's logs.
+
+    Args:
+        results: The file, or the work directory of the training.
+        key: For example ``accuracy/top1``.
+    """
+    assert results is not None
+    if results.suffix == '.json':
+        return json.loads(results.read_text())[key]
+    return float(read_curve(find_logs(results), key)[1][-1])
 
 
-def knn_accuracy(job: Job) -> float:
-    """Top-1 accuracy of kNN classification, in percent."""
-    return json.loads(job.knn.read_text())['accuracy/top1']
-
-
-def last_accuracy(job: Job) -> float:
-    """Top-1 accuracy at the end of a training, in percent."""
-    _, values = read_curve(find_logs(job.work_dir), 'accuracy/top1')
-    return values[-1]
-
-
-def describe(cfg: Config) -> str:
-    """Length, batch size and learning rate of a training."""
-    return (f'{cfg.train_cfg.max_iters} x {cfg.train_dataloader.batch_size} '
-            f'images, learning rate {cfg.optim_wrapper.optimizer.lr:g}')
-
-
-def format_table(rows: Sequence[Row]) -> str:
+def format_table(rows: Sequence[Row], records: Mapping[str, Record]) -> str:
     """The rows as an aligned Markdown table."""
-    lines = [['evaluation', 'weights', 'top-1', 'time', 'settings']]
+    lines = [['evaluation', 'weights', 'result in %', 'time', 'settings']]
     for row in rows:
-        value = '' if row.accuracy is None else f'{row.accuracy:.1f} %'
-        lines.append(
-            [row.what, row.weights, value,
-             clock(row.seconds), row.settings])
+        results = ', '.join(
+            f'{metric.label} {value:.1f}'
+            for metric, value in zip(row.metrics, row.measured()))
+        time = clock(records[row.step.name].seconds)
+        lines.append([row.what, row.weights, results, time, row.settings])
     widths = [max(map(len, column)) for column in zip(*lines)]
     lines.insert(1, ['-' * width for width in widths])
     return '\n'.join(
@@ -91,13 +87,15 @@ def format_table(rows: Sequence[Row]) -> str:
         for line in lines)
 
 
-def format_report(jobs: Mapping[str, Job], records: Mapping[str, Record],
-                  images: ImageList) -> str:
+def format_report(demo: 'Demo', records: Mapping[str, Record]) -> str:
     """The table and what belongs to it."""
-    total = clock(sum(record.seconds for record in records.values()))
-    chance = f', chance {100 / len(images.classes):.1f} %' \
-        if images.classes else ''
-    cfg = jobs['pretrain'].cfg
-    return (f'{format_table(make_rows(jobs, records))}\n\n'
-            f'{images}{chance}; {cfg.model.backbone.img_size} pixels; seed '
-            f'{cfg.randomness.seed}; {os.cpu_count()} cores; {total} in all')
+    notes = [] if demo.images is None else [str(demo.images)]
+    if demo.classes:
+        notes[0] += f', chance {100 / len(demo.classes):.1f} %'
+    total = sum(record.seconds for record in records.values())
+    work = sum(record.cpu_seconds for record in records.values())
+    notes += [
+        f'seed {demo.settings.seed}', f'{os.cpu_count()} cores',
+        f'{clock(total)} in all, {clock(work)} of processor time'
+    ]
+    return f'{format_table(demo.rows, records)}\n\n{"; ".join(notes)}'

@@ -1,6 +1,7 @@
 """Run commands one after the other, and continue where they were stopped."""
 import json
 import re
+import resource
 import shlex
 import subprocess
 import sys
@@ -30,12 +31,14 @@ class Step:
         tool: Script below ``tools/``.
         args: Its arguments.
         work_dir: Of a training, which is resumed from its last checkpoint.
+        results: Where its metrics are: a JSON file, or the work directory.
     """
     name: str
     title: str
     tool: str
     args: tuple[str, ...]
     work_dir: Path | None = None
+    results: Path | None = None
 
     def command(self) -> list[str]:
         """What to execute."""
@@ -57,9 +60,11 @@ class Record:
     Attributes:
         done: Whether it has finished.
         seconds: Time it has taken, over all attempts.
+        cpu_seconds: Time of processors in it, its subprocesses included.
     """
     done: bool = False
     seconds: float = 0.
+    cpu_seconds: float = 0.
 
 
 def read_record(folder: Path, step: Step) -> Record:
@@ -99,15 +104,22 @@ def run_steps(steps: Sequence[Step], folder: Path) -> dict[str, Record]:
 
 def _run(step: Step, folder: Path, before: Record) -> Record:
     """Run one step and record the time, whatever happens."""
-    start = time.monotonic()
+    start, cpu_start = time.monotonic(), _cpu_seconds()
     done = False
     try:
         _execute(step.command(), folder / f'{step.name}.log')
         done = True
     finally:
-        record = Record(done, before.seconds + time.monotonic() - start)
+        record = Record(done, before.seconds + time.monotonic() - start,
+                        before.cpu_seconds + _cpu_seconds() - cpu_start)
         write_text(str(folder / f'{step.name}.json'), json.dumps(vars(record)))
     return record
+
+
+def _cpu_seconds() -> float:
+    """Of the processes that this one has waited for."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _execute(command: Sequence[str], log: Path) -> None:

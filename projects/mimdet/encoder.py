@@ -5,21 +5,20 @@ fb0aaa1.
 
 Shapes: B images, L tokens on the grid, K sampled tokens, C channels.
 """
-import difflib
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from projects.common.activation_checkpoint import run
+from projects.common.arch import resolve_arch
 from projects.common.blocks import TransformerBlock
 from projects.common.grid import Grid
 from projects.common.masking import TokenMask
 from projects.common.pos_embed import (resample_on_load, resample_pos_embed,
                                        sincos_pos_embed)
 from projects.common.windows import Windows
-
-from .activation_checkpoint import run
 
 # 'tiny' is ours, for tests and demonstrations.
 ARCHS = {
@@ -38,17 +37,7 @@ def parse_arch(arch: str | dict) -> dict:
     Raises:
         ValueError: If the name is unknown or a field is missing.
     """
-    if isinstance(arch, dict):
-        missing = ARCHS['base'].keys() - arch.keys()
-        if missing:
-            raise ValueError(f'arch lacks {sorted(missing)}; it needs '
-                             f'{list(ARCHS["base"])}')
-        return dict(arch)
-    if arch not in ARCHS:
-        near = difflib.get_close_matches(str(arch), ARCHS, n=1, cutoff=0)
-        raise ValueError(f'unknown arch {arch!r}; did you mean {near[0]!r}? '
-                         f'Choose from {list(ARCHS)}')
-    return ARCHS[arch]
+    return resolve_arch(arch, ARCHS)
 
 
 def stored_grid(img_size: int | Grid) -> Grid:

@@ -1,6 +1,5 @@
 """The ImageNet recipes against the official ones."""
 import copy
-import math
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +7,12 @@ import pytest
 import torch
 from golden import Fixture
 from mmengine.config import Config
-from mmengine.optim import build_optim_wrapper
-from mmengine.registry import PARAM_SCHEDULERS, DefaultScope
+from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS, TRANSFORMS
 from PIL import Image
+from recipes import (build, changes, check_schedule, flat,
+                     groups_by_official_name, official_rate, optimizer_of,
+                     run_pipeline)
 from shrink import shrink
 from torch import nn
 from torchvision.transforms import v2
@@ -30,39 +31,9 @@ def load(name: str) -> Config:
     return Config.fromfile(CONFIGS / f'{name}.py')
 
 
-def build(cfg: Config, pretrained: bool = False) -> nn.Module:
-    """The model; from scratch, unless its weights file is there."""
-    if not pretrained:
-        cfg.model.backbone.init_cfg = None
-    cfg.model.data_preprocessor = cfg.data_preprocessor
-    with DefaultScope.overwrite_default_scope('mmpretrain'):
-        return MODELS.build(cfg.model)
-
-
-def optimizer_of(cfg: Config, model: nn.Module) -> torch.optim.Optimizer:
-    """By the config's own constructor; without AMP, which has no part."""
-    wrapper = copy.deepcopy(cfg.optim_wrapper)
-    wrapper.type = 'OptimWrapper'
-    del wrapper['dtype'], wrapper['loss_scale']
-    with DefaultScope.overwrite_default_scope('mmpretrain'):
-        return build_optim_wrapper(model, wrapper).optimizer
-
-
-def groups_by_official_name(cfg: Config, kind: str) -> dict[str, dict]:
-    """The parameter group of each trained parameter."""
-    model = build(cfg)
-    names = {param: name for name, param in model.named_parameters()}
-    groups = {}
-    for group in optimizer_of(cfg, model).param_groups:
-        for param in group['params']:
-            official = convert({names[param]: param}, kind, backward=True)
-            groups[next(iter(official))] = group
-    return groups
-
-
 def test_pretraining_decays_what_the_official_run_decays() -> None:
     golden = Fixture('optim_convmae_pretrain_base').info
-    groups = groups_by_official_name(load(PRETRAIN), 'pretrain')
+    groups = groups_by_official_name(load(PRETRAIN), convert, 'pretrain')
     assert groups.keys() == golden['parameters'].keys()
     for name, expected in golden['parameters'].items():
         assert groups[name]['weight_decay'] == expected['weight_decay'], name
@@ -76,7 +47,7 @@ def test_fine_tuning_has_the_official_groups() -> None:
     cfg = load(FINETUNE)
     assert cfg.optim_wrapper.paramwise_cfg.layer_decay_rate == .65
     cfg.optim_wrapper.paramwise_cfg.layer_decay_rate = .75
-    groups = groups_by_official_name(cfg, 'finetune')
+    groups = groups_by_official_name(cfg, convert, 'finetune')
     assert groups.keys() == golden['parameters'].keys()
     for name, expected in golden['parameters'].items():
         assert groups[name]['weight_decay'] == expected['weight_decay'], name
@@ -86,7 +57,7 @@ def test_fine_tuning_has_the_official_groups() -> None:
 
 
 def test_fine_tuning_scales_rates_by_depth() -> None:
-    groups = groups_by_official_name(load(FINETUNE), 'finetune')
+    groups = groups_by_official_name(load(FINETUNE), convert, 'finetune')
     rates = {group['lr'] / 2e-3 for group in groups.values()}
     np.testing.assert_allclose(
         sorted(rates), [.65**k for k in range(12, -1, -1)], rtol=1e-12)
@@ -112,15 +83,6 @@ def test_the_linear_probe_trains_the_classifier_alone() -> None:
             group['trust']) == (1.6, .9, 0., .001)
 
 
-def official_rate(epoch: float, lr: float, min_lr: float, warmup_epochs: int,
-                  epochs: int) -> float:
-    """Learning rate of the official code at a (fractional) epoch."""
-    if epoch < warmup_epochs:
-        return lr * epoch / warmup_epochs
-    progress = (epoch - warmup_epochs) / (epochs - warmup_epochs)
-    return min_lr + (lr - min_lr) * (1 + math.cos(math.pi * progress)) / 2
-
-
 def test_the_official_schedule_is_understood() -> None:
     for curve in Fixture(
             'schedules').info['half_cycle_cosine_pretrain_finetune']:
@@ -140,49 +102,7 @@ def test_the_official_schedule_is_understood() -> None:
 ])
 def test_schedules_are_the_official_ones(name: str, min_lr: float, warmup: int,
                                          epochs: int) -> None:
-    """At every iteration, for two groups, one at a quarter of the rate.
-
-    LinearLR reaches the full rate one iteration early: in its N iterations it
-    is off by up to 1 / (N - 1) of the rate (N is some 25,000 on ImageNet),
-    and it starts at a millionth instead of zero.
-    """
-    cfg, length = load(name), 10  # iterations in an epoch
-    lr = cfg.optim_wrapper.optimizer.lr
-    optimizer = torch.optim.SGD([
-        dict(params=nn.Parameter(torch.zeros(1)), lr=lr * scale)
-        for scale in (1, .25)
-    ],
-                                lr=lr)
-    schedulers = []
-    for scheduler in cfg.param_scheduler:
-        scheduler = dict(scheduler)
-        assert scheduler.pop('convert_to_iter_based')
-        kind = PARAM_SCHEDULERS.get(scheduler.pop('type'))
-        schedulers.append(
-            kind.build_iter_from_epoch(
-                optimizer, epoch_length=length, **scheduler))
-    assert cfg.train_cfg.max_epochs == epochs
-    for step in range(epochs * length):
-        expected = official_rate(step / length, lr, min_lr, warmup, epochs)
-        slack = lr * (1 / (warmup * length - 1) + 1e-6) \
-            if step < warmup * length else 1e-9 * lr
-        rates = [group['lr'] for group in optimizer.param_groups]
-        assert rates[0] == pytest.approx(expected, abs=slack)
-        assert rates[1] == pytest.approx(expected / 4, abs=slack / 4)
-        optimizer.step()
-        for scheduler in schedulers:
-            scheduler.step()
-
-
-def flat(node, prefix: str = '') -> dict:
-    """A config as a flat dictionary."""
-    if isinstance(node, dict) and node:
-        return {
-            key: value
-            for name in node
-            for key, value in flat(node[name], f'{prefix}{name}.').items()
-        }
-    return {prefix[:-1]: node}
+    check_schedule(load(name), min_lr, warmup, epochs)
 
 
 @pytest.mark.parametrize('name, changed', [
@@ -207,14 +127,8 @@ def flat(node, prefix: str = '') -> dict:
     }),
 ])
 def test_an_ablation_changes_one_thing(name: str, changed: dict) -> None:
-    baseline = flat(load(BASELINE)._cfg_dict)
-    ablation = flat(load(BASELINE.replace('no-msd', name))._cfg_dict)
-    assert {
-        key: value
-        for key, value in ablation.items()
-        if key not in baseline or baseline[key] != value
-    } == changed
-    assert baseline.keys() <= ablation.keys()
+    baseline = load(BASELINE)
+    assert changes(baseline, load(BASELINE.replace('no-msd', name))) == changed
 
 
 def test_the_baseline_differs_in_the_decoder_and_the_length() -> None:
@@ -263,20 +177,12 @@ def picture(tmp_path: Path) -> Path:
     return path
 
 
-def run_pipeline(pipeline: list, path: Path) -> dict:
-    results = dict(img_path=str(path), gt_label=3)
-    with DefaultScope.overwrite_default_scope('mmpretrain'):
-        for transform in pipeline:
-            results = TRANSFORMS.build(transform)(results)
-    return results
-
-
 @pytest.mark.parametrize('name', [PRETRAIN, FINETUNE, LINEAR])
 def test_images_are_tested_as_in_the_official_code(name: str,
                                                    picture: Path) -> None:
     """Shorter side 256, bicubic, by Pillow; the central 224 pixels."""
     pipeline = load(name).test_dataloader.dataset.pipeline
-    ours = run_pipeline(pipeline, picture)['inputs'].flip(0)  # BGR to RGB
+    ours = run_pipeline(pipeline, str(picture))['inputs'].flip(0)  # BGR to RGB
     theirs = v2.Compose([
         v2.Resize(256, v2.InterpolationMode.BICUBIC),
         v2.CenterCrop(224),
@@ -290,7 +196,7 @@ def test_images_are_tested_as_in_the_official_code(name: str,
 def test_training_images(name: str, picture: Path) -> None:
     np.random.seed(0)
     pipeline = load(name).train_dataloader.dataset.pipeline
-    results = run_pipeline(pipeline, picture)
+    results = run_pipeline(pipeline, str(picture))
     assert results['inputs'].shape == (3, 224, 224)
     assert results['inputs'].dtype == torch.uint8
 

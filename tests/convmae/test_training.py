@@ -1,16 +1,7 @@
 """ConvMAE trained by the real tools: interrupted, and on two processes."""
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-
-import numpy as np
 import pytest
-import torch
-from PIL import Image
-
-ROOT = Path(__file__).parents[2]
+from training_runs import (check_interrupted, check_two_processes,
+                           make_project, write_config)
 
 CONFIG = """
 custom_imports = dict(imports=['projects.convmae', 'kill_hook'],
@@ -31,130 +22,24 @@ model = dict(
         type='MultiScaleDecoder', in_channels=32, stage_channels=(8, 16),
         channels=16, depth=1, num_heads=2, grid=(2, 2), out_channels=768),
     head=dict(type='MaskedPixelHead'))
-train_dataloader = dict(
-    batch_size={batch}, num_workers={workers},
-    persistent_workers={workers} > 0,
-    sampler=dict(type='DefaultSampler', shuffle=True),
-    collate_fn=dict(type='default_collate'),
-    dataset=dict(
-        type='CustomDataset', data_root='{data}', with_label=False,
-        pipeline=[
-            dict(type='LoadImageFromFile'),
-            dict(type='RandomResizedCrop', scale=32, backend='pillow',
-                 crop_ratio_range=(0.5, 1.0)),
-            dict(type='RandomFlip', prob=0.5),
-            dict(type='PackInputs')]))
-optim_wrapper = dict(
-    optimizer=dict(type='AdamW', lr=2e-3, betas=(0.9, 0.95)))
-param_scheduler = dict(type='LinearLR', start_factor=0.1, by_epoch=False,
-                       begin=0, end=10)
-train_cfg = dict(by_epoch=True, max_epochs=3)
-default_hooks = dict(
-    logger=dict(type='LoggerHook', interval=1),
-    checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=2,
-                    max_keep_ckpts=2))
-custom_hooks = [dict(type='KillHook')]
-randomness = dict(seed=3)
-"""
-KILL_HOOK = """
-import os
-import signal
-from mmengine.hooks import Hook
-from mmengine.registry import HOOKS
-
-
-@HOOKS.register_module()
-class KillHook(Hook):
-    # SIGKILL in the middle of the step that KILL_AT names
-
-    def before_train_iter(self, runner, batch_idx, data_batch=None):
-        if runner.iter == int(os.environ.get('KILL_AT', -1)):
-            os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
 @pytest.fixture
 def project(tmp_path):
-    """Twelve images and the hook; returns a writer of configs."""
-    data = tmp_path / 'images'
-    data.mkdir()
-    random = np.random.RandomState(0)
-    for index in range(12):
-        pixels = random.randint(0, 256, (40, 50, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(data / f'{index}.png')
-    (tmp_path / 'kill_hook.py').write_text(KILL_HOOK)
+    """A writer of configs, beside images and the hook."""
+    make_project(tmp_path)
 
     def write(batch, workers=0, drop_path=0.2):
-        text = CONFIG
-        for name, value in (('batch', batch), ('workers', workers),
-                            ('drop_path', drop_path), ('data', data)):
-            text = text.replace(f'{{{name}}}', str(value))
-        path = tmp_path / f'config_{batch}_{workers}.py'
-        path.write_text(text)
-        return path
+        text = CONFIG.replace('{drop_path}', str(drop_path))
+        return write_config(tmp_path, text, batch=batch, workers=workers)
 
     return write
 
 
-def train(config, work_dir, *args, kill_at=None, processes=1):
-    """Run tools/train.py or tools/dist_train.sh; returns the exit code."""
-    env = dict(
-        os.environ,
-        PYTHONPATH=str(config.parent),
-        PYTHON=sys.executable,
-        OMP_NUM_THREADS='1',
-        PORT=str(29600 + os.getpid() % 1000))
-    if kill_at is not None:
-        env['KILL_AT'] = str(kill_at)
-    command = [sys.executable, str(ROOT / 'tools/train.py'), str(config)]
-    if processes > 1:
-        command = ['bash', str(ROOT / 'tools/dist_train.sh'), str(config),
-                   str(processes)]  # yapf: disable
-    done = subprocess.run(
-        [*command, '--work-dir', str(work_dir), *args],
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=300)
-    return done
-
-
-def losses(work_dir):
-    """Logged losses by step, over all sessions of a work dir."""
-    found = {}
-    for file in sorted(work_dir.glob('*/vis_data/2*.json')):
-        for line in file.read_text().splitlines():
-            entry = json.loads(line)
-            if 'loss' in entry:
-                found[entry['step']] = entry['loss']
-    return found
-
-
-def final_state(work_dir):
-    return torch.load(work_dir / 'iter_9.pth', weights_only=False)
-
-
 @pytest.mark.parametrize('workers', [0, 2])
 def test_killed_and_resumed_is_bit_identical(project, tmp_path, workers):
-    """Killed in mid-epoch (3 steps each), twice, and resumed."""
-    config = project(batch=4, workers=workers)
-    whole = train(config, tmp_path / 'whole')
-    assert whole.returncode == 0, whole.stderr[-2000:]
-    broken = tmp_path / 'broken'
-    assert train(config, broken, kill_at=4).returncode == -9
-    assert train(config, broken, '--resume', kill_at=7).returncode == -9
-    last = train(config, broken, '--resume')
-    assert last.returncode == 0, last.stderr[-2000:]
-
-    ours, unbroken = final_state(broken), final_state(tmp_path / 'whole')
-    for name, value in unbroken['state_dict'].items():
-        assert torch.equal(ours['state_dict'][name], value), name
-    moments = unbroken['optimizer']['state']
-    for index, state in moments.items():
-        for name, value in state.items():
-            assert torch.equal(ours['optimizer']['state'][index][name],
-                               value), (index, name)  # yapf: disable
-    assert losses(broken) == losses(tmp_path / 'whole')
+    check_interrupted(project(batch=4, workers=workers), tmp_path)
 
 
 def test_two_processes_give_the_losses_of_one(project, tmp_path):
@@ -162,11 +47,5 @@ def test_two_processes_give_the_losses_of_one(project, tmp_path):
 
     Stochastic depth is off: each process draws its own.
     """
-    one = train(project(batch=4, drop_path=0), tmp_path / 'one')
-    assert one.returncode == 0, one.stderr[-2000:]
-    two = train(project(batch=2, drop_path=0), tmp_path / 'two', processes=2)
-    assert two.returncode == 0, two.stderr[-2000:]
-    ours, single = losses(tmp_path / 'two'), losses(tmp_path / 'one')
-    assert ours.keys() == single.keys() == set(range(1, 10))
-    for step, value in single.items():
-        assert ours[step] == pytest.approx(value, rel=1e-4), step
+    check_two_processes(
+        project(batch=4, drop_path=0), project(batch=2, drop_path=0), tmp_path)

@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 from tooling import ROOT, run_tool
 
-from projects.demo import plan, report
+from projects.demo import methods, plan
 from projects.demo.data import find_images
+from projects.demo.report import format_report
 from projects.demo.steps import (Record, Step, StepError, progress_of,
                                  read_record, run_steps)
 from projects.shapes import CLASSES, Recipe, make_dataset
@@ -214,11 +215,10 @@ def test_labelled_images(shapes: Path, tmp_path: Path,
     monkeypatch.setattr(plan, 'QUICK_PRETRAINING', 10)
     monkeypatch.setattr(plan, 'QUICK_TRAINING', 10)
     settings = plan.Settings('convmae', str(shapes), quick=True, seed=3)
-    images = find_images(shapes)
-    plan.claim(tmp_path, settings)
-    jobs = plan.make_jobs(settings, images, tmp_path)
+    demo = plan.Demo(settings, tmp_path, find_images(shapes))
+    methods.load('convmae').plan(demo)
     records = {}
-    for step in plan.plan_steps(jobs, images, tmp_path):
+    for step in demo.steps:
         work_dir = [] if step.work_dir is None else [
             '--work-dir', step.work_dir
         ]
@@ -226,25 +226,25 @@ def test_labelled_images(shapes: Path, tmp_path: Path,
         assert done.returncode == 0, done.stderr
         records[step.name] = Record(True, 83)
 
-    rows = report.make_rows(jobs, records)
-    assert [row[:2] for row in rows] == [('pretraining', 'random'),
-                                         ('kNN', 'random'),
-                                         ('kNN', 'pretrained'),
-                                         ('linear probe', 'random'),
-                                         ('linear probe', 'pretrained'),
-                                         ('fine-tuning', 'random'),
-                                         ('fine-tuning', 'pretrained')]
-    assert all(0 <= row.accuracy <= 100 for row in rows[1:])
-    for row in rows[1:]:  # of 32 images
-        assert row.accuracy * 32 % 100 == 0
-    text = report.format_report(jobs, records, images)
+    assert [row[:2] for row in demo.rows] == [('pretraining', 'random'),
+                                              ('kNN', 'random'),
+                                              ('kNN', 'pretrained'),
+                                              ('linear probe', 'random'),
+                                              ('linear probe', 'pretrained'),
+                                              ('fine-tuning', 'random'),
+                                              ('fine-tuning', 'pretrained')]
+    for row in demo.rows[1:]:
+        (accuracy, ) = row.measured()
+        assert 0 <= accuracy <= 100
+        assert accuracy * 32 % 100 == 0  # of 32 images
+    text = format_report(demo, records)
     assert '64 training and 32 test images of 8 classes' in text
     assert 'chance 12.5 %' in text and 'seed 3' in text
     assert len({len(line) for line in text.splitlines()[:9]}) == 1
 
     # what is random is random, and what is pretrained is from pretraining
     log = next((tmp_path / 'linear-pretrained').glob('*/*.log')).read_text()
-    assert f'weights from {jobs["pretrain"].checkpoint}: 100.0%' in log
+    assert f'weights from {tmp_path}/pretrain/iter_10.pth: 100.0%' in log
     log = next((tmp_path / 'linear-random').glob('*/*.log')).read_text()
     assert 'weights from' not in log.split('Iter(train)')[0]
 
@@ -253,9 +253,9 @@ def test_training_is_resumed(shapes: Path, tmp_path: Path,
                              monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, 'QUICK_PRETRAINING', 10)
     settings = plan.Settings('convmae', str(shapes), quick=True)
-    images = find_images(shapes)
-    jobs = plan.make_jobs(settings, images, tmp_path)
-    step = next(plan.plan_steps(jobs, images, tmp_path))
+    demo = plan.Demo(settings, tmp_path, find_images(shapes))
+    demo.pretrain(methods.load('convmae').PRETRAIN)
+    (step, ) = demo.steps
     assert '--resume' not in step.command()
     done = run_tool(step.tool, *step.args, '--work-dir', step.work_dir,
                     '--no-validate')
@@ -263,22 +263,15 @@ def test_training_is_resumed(shapes: Path, tmp_path: Path,
     assert step.command()[-1] == '--resume'
 
 
-def run_demo(out: Path, *args: str) -> dict[tuple[str, str], float]:
-    """Accuracies of a demonstration in a process of its own."""
+def run_demo(out: Path, *args: str) -> dict[tuple[str, ...], list[float]]:
+    """Results of a demonstration in a process of its own."""
     subprocess.run([
         sys.executable, ROOT / 'tools/demo.py', '--out', out, *args],
         check=True, timeout=1800)  # yapf: disable
-    images = find_images(out / 'shapes/cls')
     settings = plan.Settings(**json.loads((out / 'settings.json').read_text()))
-    jobs = plan.make_jobs(settings, images, out)
-    records = {
-        path.stem: Record(**json.loads(path.read_text()))
-        for path in (out / 'steps').glob('*.json')
-    }
-    return {
-        row[:2]: row.accuracy
-        for row in report.make_rows(jobs, records) if row.accuracy is not None
-    }
+    demo = plan.Demo(settings, out, find_images(out / 'shapes/cls'))
+    methods.load(settings.method).plan(demo)
+    return {row[:2]: row.measured() for row in demo.rows if row.metrics}
 
 
 @pytest.mark.slow
@@ -289,8 +282,10 @@ def test_quick(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_pretraining_helps(tmp_path: Path) -> None:
-    accuracy = run_demo(tmp_path / 'out')
+    results = run_demo(tmp_path / 'out')
     for evaluation, gain in (('kNN', 8), ('linear probe', 8), ('fine-tuning',
                                                                0)):
-        assert (accuracy[evaluation, 'pretrained']
-                > accuracy[evaluation, 'random'] + gain), evaluation
+        (random, ), (pretrained, ) = (
+            results[evaluation, weights]
+            for weights in ('random', 'pretrained'))
+        assert pretrained > random + gain, evaluation
