@@ -256,6 +256,16 @@ def test_metafile_has_the_facts_of_the_config(
     assert facts[unit] == cfg.train_cfg[key]
 
 
+@each_metafile
+def test_a_recipe_is_downstream_of_what_it_starts_from(path: Path) -> None:
+    models = {model['Name']: model for model in read_metafile(path)['Models']}
+    for name, model in models.items():
+        init_cfg = load(ROOT / model['Config']).model.backbone.get('init_cfg')
+        start = Path((init_cfg or {}).get('checkpoint', '')).parent.name
+        if start in models:
+            assert name in models[start]['Downstream'], start
+
+
 def test_tables_are_made_from_the_metafiles() -> None:
     done = subprocess.run(
         [sys.executable,

@@ -130,9 +130,23 @@ def biased_attention(q_BMND: Tensor,
     Returns:
         Tensor (B, M, N, D).
     """
+    if torch.compiler.is_exporting():
+        return _unchunked(
+            _Scores(q_BMND, k_BMND, inside_BN, bias, span), v_BMND)
     out_BNMD = _BiasedAttention.apply(
         type(bias), span, q_BMND, k_BMND, v_BMND, inside_BN, *bias.tensors())
     return out_BNMD.transpose(1, 2)
+
+
+def _unchunked(scores: '_Scores', v_BMND: Tensor) -> Tensor:
+    """The same of plain operations, which exported models are made of.
+
+    Chunks would fix the number of samples.
+    """
+    everything = Chunk(
+        slice(0, v_BMND.shape[1]), slice(None), slice(0, scores.span[0]))
+    weights_MBNN = scores.of(everything).softmax(-1).to(v_BMND.dtype)
+    return (weights_MBNN @ _backwards(v_BMND)).transpose(0, 1)
 
 
 class _BiasedAttention(torch.autograd.Function):

@@ -5,7 +5,9 @@
 """
 import fnmatch
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 import torch
@@ -285,7 +287,8 @@ def transformer_rules(source: str,
     ]
 
 
-def _match(pattern: str, name: str) -> tuple[str, ...] | None:
+def match_pattern(pattern: str, name: str) -> tuple[str, ...] | None:
+    """What a row's stars stand for in a name; None if it does not match."""
     regex = re.escape(pattern).replace(r'\*\*',
                                        '(.+)').replace(r'\*', r'([^.]+)')
     found = re.fullmatch(regex, name)
@@ -295,6 +298,22 @@ def _match(pattern: str, name: str) -> tuple[str, ...] | None:
 def _fill(pattern: str, parts: tuple[str, ...]) -> str:
     remaining = iter(parts)
     return re.sub(r'\*\*|\*', lambda _: next(remaining), pattern)
+
+
+# old and new names while someone follows; None stands for left out
+Renamed = list[tuple[str, str | None]]
+_FOLLOWED: ContextVar[Renamed | None] = ContextVar('followed', default=None)
+
+
+@contextmanager
+def follow_renames() -> Iterator[Renamed]:
+    """Collect what :func:`rename` does while the context lasts."""
+    renamed: Renamed = []
+    token = _FOLLOWED.set(renamed)
+    try:
+        yield renamed
+    finally:
+        _FOLLOWED.reset(token)
 
 
 def rename(state_dict: StateDict,
@@ -315,19 +334,24 @@ def rename(state_dict: StateDict,
     """
     result: StateDict = {}
     unknown = []
+    followed = _FOLLOWED.get()
+    if followed is None:
+        followed = []
     for name, tensor in state_dict.items():
         if any(fnmatch.fnmatchcase(name, pattern) for pattern in ignore):
+            followed.append((name, None))
             continue
         for rule in rules:
             ends = (rule.source, rule.target)
             start, end = reversed(ends) if backward else ends
-            parts = _match(start, name)
+            parts = match_pattern(start, name)
             if parts is not None:
                 new = _fill(end, parts)
                 if new in result:
                     raise ValueError(f'two tensors would be named {new!r}')
                 change = rule.backward if backward else rule.forward
                 result[new] = change(tensor)
+                followed.append((name, new))
                 break
         else:
             unknown.append(name)

@@ -1,21 +1,33 @@
 """Conversion of whole checkpoint files, for any project's tables."""
 import importlib
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.registry import MODELS, DefaultScope, init_default_scope
-from mmengine.runner import CheckpointLoader
+from mmengine.registry import (DATASETS, MODELS, DefaultScope,
+                               init_default_scope)
+from safetensors.torch import save_file
 from torch import Tensor
 
-from projects.engine.checkpoint_io import UNFINISHED, commit_file
+from projects.engine.checkpoint_io import UNFINISHED, commit_file, write_text
 
-from .checkpoint import state_dict_of
+from .checkpoint import (Renamed, StateDict, follow_renames, match_pattern,
+                         rename, state_dict_of)
+from .conversion_report import ConversionReport, trace
+from .plain_vit import TIMM_TO_MMPRETRAIN
+from .safe_load import UnsafeCheckpointError, load_file
 
-# modules with RULES, recognise(state_dict) and convert(state_dict, ...)
+LAYOUTS = ('ours', 'official', 'timm', 'mmpretrain')
+SUFFIXES = ('.pth', '.pt', '.safetensors')
+
+# Modules with RULES, recognise(state_dict) and convert(state_dict, ...); they
+# may have CONTAINERS, the keys of the tensors in official files, and
+# plain_vit(official, kind), a backbone under timm's names.
 CONVERTERS = {
     'convmae': 'projects.convmae.convert',
     'extrema': 'projects.extrema.convert',
@@ -68,6 +80,49 @@ def tensors_of_config(config: str) -> dict[str, Tensor]:
         return MODELS.build(cfg.model).state_dict()
 
 
+def find_own_kind(state_dict: Mapping[str, Tensor],
+                  kind: str | None) -> tuple[ModuleType, str]:
+    """The converter of a checkpoint under our names and its kind.
+
+    Args:
+        state_dict: Tensors under our names.
+        kind: A kind that the user or the file named; None recognises it: the
+            kind whose table has all the names and the fewest idle rows.
+
+    Raises:
+        ValueError: If no kind, or more than one, can be meant.
+    """
+    if kind is not None:
+        return find_kind(state_dict, kind)
+    found: dict[frozenset[str], list[tuple[ModuleType, str]]] = {}
+    for module in converters().values():
+        for name in module.RULES:
+            try:
+                result = module.convert(state_dict, name, backward=True)
+            except ValueError:
+                continue
+            found.setdefault(frozenset(result), []).append((module, name))
+    # kinds of equal result are one: an encoder alone fits many
+    choices = [kinds[0] for kinds in found.values()]
+    idle = [_idle_rows(state_dict, *choice) for choice in choices]
+    best = [choice for choice, rows in zip(choices, idle) if rows == min(idle)]
+    if not best:
+        raise ValueError('the names are not ours of any kind; they start with '
+                         f'{sorted(state_dict)[:3]}')
+    if len(best) > 1:
+        raise ValueError('the names fit several kinds; choose with --kind '
+                         f'from {[name for _, name in best]}')
+    return best[0]
+
+
+def _idle_rows(state_dict: Mapping[str, Tensor], module: ModuleType,
+               kind: str) -> int:
+    """Rows of a table that match none of our names."""
+    return sum(
+        all(match_pattern(row.target, name) is None for name in state_dict)
+        for row in module.RULES[kind])
+
+
 def check_against_config(state_dict: Mapping[str, Tensor],
                          config: str) -> list[str]:
     """Compare converted tensors with the model of a config.
@@ -105,59 +160,190 @@ def check_against_config(state_dict: Mapping[str, Tensor],
     return missing
 
 
+def dataset_meta(config: str) -> dict[str, Any]:
+    """Class names and colours of a config's test data, {} without any."""
+    cfg = Config.fromfile(config)
+    if not cfg.get('test_dataloader'):
+        return {}
+    scope = cfg.get('default_scope', 'mmengine')
+    init_default_scope(scope)
+    with DefaultScope.overwrite_default_scope(scope):
+        dataset = DATASETS.build(
+            dict(cfg.test_dataloader.dataset, lazy_init=True))
+    return {
+        name: value
+        for name, value in dataset.metainfo.items()
+        if name in ('classes', 'palette')
+    }
+
+
 def save_atomically(checkpoint: dict, path: str) -> None:
     """Write a checkpoint whole or not at all.
 
+    Args:
+        checkpoint: The content. In a safetensors file, which holds tensors
+            and text only, ``meta`` becomes JSON.
+        path: The file; its suffix chooses the format.
+
     Raises:
         OSError: If the file cannot be written; nothing is left behind.
+        ValueError: If the suffix is unknown.
     """
+    suffix = Path(path).suffix
+    if suffix not in SUFFIXES:
+        raise ValueError(f'{path}: the name of a checkpoint ends in one of '
+                         f'{", ".join(SUFFIXES)}')
     unfinished = Path(path + UNFINISHED)
     try:
         with open(unfinished, 'wb') as file:
-            torch.save(checkpoint, file)
+            if suffix != '.safetensors':
+                torch.save(checkpoint, file)
+        if suffix == '.safetensors':
+            meta = json.dumps(checkpoint.get('meta', {}))
+            # tensors of such a file are contiguous and share no memory
+            save_file(
+                {
+                    name: tensor.clone(memory_format=torch.contiguous_format)
+                    for name, tensor in state_dict_of(checkpoint,
+                                                      path).items()
+                },
+                unfinished,
+                metadata=dict(format='pt', meta=meta))
         commit_file(path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _read(source: str, trust: bool) -> dict[str, Any]:
+    """Content of a checkpoint file; plain tensors become its model."""
+    try:
+        content = load_file(source, trust=trust)
+    except UnsafeCheckpointError as error:
+        raise UnsafeCheckpointError(
+            f'{error}. If you trust where the file comes from, --trust reads '
+            'it and runs what is in it') from None
+    tensors = state_dict_of(content, source)
+    others = {name: value for name, value in content.items()
+              if not isinstance(value, (Mapping, Tensor))
+              or name in ('args', 'meta', 'optimizer')}  # yapf: disable
+    return dict(others, state_dict=tensors)
+
+
+def convert_tensors(
+        tensors: StateDict, kind: str | None,
+        to: str) -> tuple[StateDict, ModuleType, str, list[Renamed]]:
+    """Bring tensors of any known layout to another.
+
+    Args:
+        tensors: Under official names or ours.
+        kind: Kind of the checkpoint; None recognises it.
+        to: One of ``LAYOUTS``.
+
+    Returns:
+        The tensors, their converter and kind, and what each step renamed.
+
+    Raises:
+        ValueError: If the checkpoint is not known, or has no counterpart in
+            the layout.
+    """
+    steps: list[Renamed] = []
+
+    def follow(change, *args, **kwargs) -> StateDict:
+        with follow_renames() as renamed:
+            result = change(*args, **kwargs)
+        steps.append(renamed)
+        return result
+
+    module, kind, official = _identify(tensors, kind)
+    result = tensors
+    if to == 'ours':
+        if official:
+            result = follow(module.convert, result, kind)
+        return result, module, kind, steps
+    if not official:
+        result = follow(module.convert, result, kind, backward=True)
+    if to == 'official':
+        return result, module, kind, steps
+    plain_vit = getattr(module, 'plain_vit', lambda *_: None)
+    found = plain_vit(result, kind)
+    if found is None:
+        raise ValueError(f'{to} has no counterpart of the kind {kind}')
+    if to == 'mmpretrain':
+        found = follow(rename, found, TIMM_TO_MMPRETRAIN)
+    return found, module, kind, steps
+
+
+def _identify(tensors: StateDict,
+              kind: str | None) -> tuple[ModuleType, str, bool]:
+    """Converter and kind of tensors, and whether their names are official."""
+    reasons = []
+    for find in (find_kind, find_own_kind):
+        try:
+            module, found = find(tensors, kind)
+            official = find is find_kind
+            if kind is not None:  # the names decide
+                module.convert(tensors, kind, backward=not official)
+            return module, found, official
+        except ValueError as error:
+            reasons.append(str(error))
+    if kind is not None:
+        raise ValueError(reasons[0])
+    raise ValueError('; '.join(reasons))
 
 
 def convert_file(source: str,
                  target: str,
                  kind: str | None = None,
                  to: str = 'ours',
-                 config: str | None = None) -> str:
+                 config: str | None = None,
+                 trust: bool = False,
+                 report: str | None = None) -> ConversionReport:
     """Convert a checkpoint file and say what became of it.
 
     Args:
-        source: Path of the checkpoint.
-        target: Path to write.
-        kind: Kind of the official checkpoint; recognised when converting to
-            our names, needed in the other direction.
-        to: ``'ours'`` or ``'official'``.
-        config: Config of the model that the converted file has to fit.
-
-    Returns:
-        A report.
+        source: Path of the checkpoint, in the official layout or ours.
+        target: Path to write, ``.pth`` or ``.safetensors``.
+        kind: Kind of the checkpoint; by default what the file itself says,
+            else what its names tell.
+        to: One of ``LAYOUTS``.
+        config: Config of the model that the file in our layout has to fit;
+            its classes are noted in the file.
+        trust: Read a file that needs more than tensors and plain values.
+        report: Text file to write every name's fate to.
 
     Raises:
         FileNotFoundError: If ``source`` does not exist.
         ValueError: If it is not of a known kind or does not fit ``config``.
     """
-    checkpoint = CheckpointLoader.load_checkpoint(source, map_location='cpu')
-    tensors = state_dict_of(checkpoint, source)
-    backward = to == 'official'
-    if backward and kind is None:
-        raise ValueError('converting to the official layout needs --kind')
-    module, kind = find_kind(tensors, kind)
-    result = module.convert(tensors, kind, backward=backward)
-    report = [f'{source}: {kind}, {len(tensors)} tensors',
-              f'{target}: {to}, {len(result)} tensors']  # yapf: disable
+    content = _read(source, trust)
+    tensors = content.pop('state_dict')
+    meta = content.get('meta')
+    if kind is None and isinstance(meta, Mapping):
+        kind = meta.get('kind')
+    result, module, kind, steps = convert_tensors(tensors, kind, to)
+    done = ConversionReport(
+        f'{source} -> {target}: {kind}, {len(tensors)} tensors to {to}, '
+        f'{len(result)} tensors', trace(tensors, result, steps),
+        sorted(content))
+    notes: dict[str, Any] = dict(
+        converted_from=os.path.basename(source), kind=kind)
     if config is not None:
-        missing = check_against_config(tensors if backward else result, config)
-        report.append(f'fits {config}' + (
-            f'; {len(missing)} tensors stay as initialised: '
-            f'{", ".join(missing[:4])}, ...' if missing else ', completely'))
-    save_atomically(
-        dict(model=result) if backward else dict(
-            meta=dict(converted_from=os.path.basename(source), kind=kind),
-            state_dict=result), target)
-    return '\n'.join(report)
+        missing = check_against_config(result if to == 'ours' else tensors,
+                                       config)
+        done.fates += [('missing', '', name) for name in missing]
+        done.title += f'; fits {config}' + ('' if missing else ', completely')
+        notes['dataset_meta'] = dataset_meta(config)
+    save_atomically(_contain(result, module, kind, to, notes), target)
+    if report is not None:
+        write_text(report, f'{done}\n')
+    return done
+
+
+def _contain(tensors: StateDict, module: ModuleType, kind: str, to: str,
+             notes: dict[str, Any]) -> dict[str, Any]:
+    """The content of a file in some layout."""
+    if to == 'timm':
+        return dict(tensors)
+    if to == 'official':
+        return {getattr(module, 'CONTAINERS', {}).get(kind, 'model'): tensors}
+    return dict(meta=notes if to == 'ours' else {}, state_dict=tensors)

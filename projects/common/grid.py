@@ -79,7 +79,8 @@ def unnest(x_BLPC: Tensor, grid: Grid, factors: Sequence[Grid]) -> Tensor:
     Returns:
         Tensor (B, C, *spatial).
     """
-    batch, channels = len(x_BLPC), x_BLPC.shape[-1]
+    # not len(): that would fix the number when the model is exported
+    batch, channels = x_BLPC.shape[0], x_BLPC.shape[-1]
     dims, levels = len(grid), len(factors)
     sizes = [grid, *factors]
     x = x_BLPC.reshape(batch, *(n for size in sizes for n in size), channels)

@@ -7,6 +7,7 @@ module registers loaders that never do, for every kind of address that
 """
 import argparse
 import io
+import json
 import os
 import pickle
 import re
@@ -26,6 +27,7 @@ from mmengine.runner.checkpoint import (_process_mmcls_checkpoint,
                                         get_external_models, get_mmcls_models,
                                         get_torchvision_models)
 from numpy._core import multiarray
+from safetensors import SafetensorError, safe_open
 
 
 def _history_statistic(owner: Any, name: str) -> Callable:
@@ -50,12 +52,20 @@ class CheckpointError(ValueError):
     """A file that cannot be used as the checkpoint it was given as."""
 
 
-def load_file(filename: str, map_location: Any = 'cpu') -> Any:
+class UnsafeCheckpointError(CheckpointError):
+    """A file that is not read because that would run code from it."""
+
+
+def load_file(filename: str,
+              map_location: Any = 'cpu',
+              trust: bool = False) -> Any:
     """Read a local checkpoint file without executing anything in it.
 
     Args:
-        filename: Path of the file.
+        filename: Path of the file; safetensors, or of ``torch.save``.
         map_location: As in :func:`torch.load`.
+        trust: Read files that need more than tensors and plain values, which
+            runs whatever code is in them.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -68,7 +78,25 @@ def load_file(filename: str, map_location: Any = 'cpu') -> Any:
             f'{filename} is a folder: a checkpoint file is expected')
     if not path.is_file():
         raise FileNotFoundError(f'checkpoint {filename} does not exist')
+    if path.suffix == '.safetensors':
+        return _load_safetensors(str(path), filename, map_location)
+    if trust:
+        return torch.load(path, map_location=map_location, weights_only=False)
     return _load(str(path), filename, map_location)
+
+
+def _load_safetensors(file: str, name: str, map_location: Any) -> dict:
+    """Tensors and notes of a file that cannot hold anything else."""
+    device = map_location if isinstance(map_location, str) else 'cpu'
+    try:
+        with safe_open(file, 'pt', device=device) as content:
+            tensors = {key: content.get_tensor(key) for key in content.keys()}
+            notes = content.metadata() or {}
+    except SafetensorError as error:
+        raise CheckpointError(damaged(name, file, error)) from None
+    # notes are strings; ours are JSON in one of them
+    meta = json.loads(notes['meta']) if 'meta' in notes else notes
+    return dict(meta=meta, state_dict=tensors)
 
 
 def _load(file: str | io.BytesIO, name: str, map_location: Any) -> Any:
@@ -79,31 +107,35 @@ def _load(file: str | io.BytesIO, name: str, map_location: Any) -> Any:
                 file, map_location=map_location, weights_only=True)
     except OSError:
         raise
-    except pickle.UnpicklingError:
-        raise CheckpointError(_refused(name, file)
-                              or damaged(name, file)) from None
+    except pickle.UnpicklingError as error:
+        needed = _needed(file, error)
+        if not needed:
+            raise CheckpointError(damaged(name, file)) from None
+        raise UnsafeCheckpointError(
+            f'{name} holds objects that are not loaded for safety '
+            f'({", ".join(needed)}): only tensors and plain values are. Save '
+            'its state_dict alone and load that') from None
     except (RuntimeError, EOFError, ValueError, KeyError, AttributeError,
             IndexError, TypeError, AssertionError) as error:
         # torch reports broken files by any of these
         raise CheckpointError(damaged(name, file, error)) from None
 
 
-def _refused(name: str, file: str | io.BytesIO) -> str | None:
-    """Message for a file that needs more than plain values, else None."""
+def _needed(file: str | io.BytesIO,
+            error: pickle.UnpicklingError) -> list[str]:
+    """What a file needs beyond plain values, by its names in Python."""
+    needed = re.findall(r'nsupported (?:global: )?GLOBAL (\S+)', str(error))
     if isinstance(file, io.BytesIO):
         file.seek(0)
-    if not zipfile.is_zipfile(file):
-        return None
-    try:
-        with torch.serialization.safe_globals(SAFE_CLASSES):
-            needed = torch.serialization.get_unsafe_globals_in_checkpoint(file)
-    except (RuntimeError, pickle.UnpicklingError):
-        return None
-    if not needed:
-        return None
-    return (f'{name} holds objects that are not loaded for safety '
-            f'({", ".join(needed)}): only tensors and plain values are. Save '
-            'its state_dict alone and load that')
+    if zipfile.is_zipfile(file):  # these can be searched for all of them
+        try:
+            with torch.serialization.safe_globals(SAFE_CLASSES):
+                needed = (
+                    torch.serialization.get_unsafe_globals_in_checkpoint(file)
+                    or needed)
+        except (RuntimeError, pickle.UnpicklingError):
+            pass
+    return needed
 
 
 def damaged(name: str,

@@ -73,6 +73,9 @@ def _below(prefix: str, rows: list[Rename]) -> list[Rename]:
     return [replace(row, source=prefix + row.source) for row in rows]
 
 
+# Key of the tensors in an official file, 'model' unless said here.
+CONTAINERS = {'seg': 'state_dict'}
+
 # Made anew by our code; the files of detectors and segmentors have them.
 REBUILT = ('*.relative_position_index', )
 

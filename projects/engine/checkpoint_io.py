@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 from mmengine.logging import print_log
+from safetensors import SafetensorError, safe_open
 
 from projects.common.safe_load import CheckpointError, damaged
 
@@ -19,10 +20,14 @@ def check_file(filename: str) -> None:
     """Read a checkpoint file through and compare its checksums.
 
     ``torch.load`` does not look at the checksums that ``torch.save`` writes.
+    A safetensors file has none; its tensors have to fill it exactly.
 
     Raises:
         CheckpointError: If the file is truncated or a byte has changed.
     """
+    if filename.removesuffix(UNFINISHED).endswith('.safetensors'):
+        _check_safetensors(filename)
+        return
     try:
         with zipfile.ZipFile(filename) as archive:
             broken = archive.testzip()
@@ -31,6 +36,14 @@ def check_file(filename: str) -> None:
     if broken is not None:
         raise CheckpointError(
             f'{filename} is damaged: the checksum of {broken} in it is wrong')
+
+
+def _check_safetensors(filename: str) -> None:
+    try:
+        with safe_open(filename, 'pt') as content:
+            content.keys()
+    except SafetensorError as error:
+        raise CheckpointError(damaged(filename, filename, error)) from None
 
 
 def commit_file(filename: str) -> None:

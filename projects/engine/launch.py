@@ -11,6 +11,8 @@ from mmengine.config import Config, ConfigDict, DictAction
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
+import projects.zoo.address  # noqa: F401  (zoo://NAME becomes an address)
+
 from .checkpoint_io import find_checkpoint
 from .config_check import check_options, check_top_level
 from .losses import NonFiniteLossError

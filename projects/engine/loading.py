@@ -102,7 +102,13 @@ class LoadCheckedImage(LoadImageFromFile):
         self.max_pixels = max_pixels
 
     def transform(self, results: dict) -> dict | None:
-        """Read ``results['img_path']``; None if the file is skipped."""
+        """Read ``results['img_path']``; None if the file is skipped.
+
+        An image without an address, as mmpretrain's inferencer gives it,
+        passes unchanged.
+        """
+        if 'img' in results and 'img_path' not in results:
+            return results
         try:
             image = self.read(results['img_path'])
         except ImageError as error:

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from projects.common.checkpoint import Rename, rename, transformer_rules
 from projects.common.detectron2 import fpn_rules, mask_rcnn_rules
+from projects.common.plain_vit import FFN, TIMM_TO_MMPRETRAIN
 from projects.common.rel_pos import TABLE
 
 INDEX = 'relative_position_index'
-FFN = 'layers.0.0', 'layers.1'  # of mmpretrain's MLP
 BOTTOM_UP = 'backbone.bottom_up'
 ENCODER, DECODER = f'{BOTTOM_UP}.encoder', f'{BOTTOM_UP}.decoder'
 STEM = f'{ENCODER}.patch_embed.proj'
@@ -22,11 +22,7 @@ STEM = f'{ENCODER}.patch_embed.proj'
 RULES = {
     # to mmpretrain's MAE, with or without decoder
     'mae': [
-        Rename('cls_token', 'backbone.cls_token'),
-        Rename('pos_embed', 'backbone.pos_embed'),
-        Rename('patch_embed.proj.*', 'backbone.patch_embed.projection.*'),
-        *transformer_rules('blocks', 'backbone.layers', *FFN),
-        Rename('norm.*', 'backbone.ln1.*'),
+        *TIMM_TO_MMPRETRAIN,
         Rename('decoder_embed.*', 'neck.decoder_embed.*'),
         Rename('mask_token', 'neck.mask_token'),
         Rename('decoder_pos_embed', 'neck.decoder_pos_embed'),
@@ -84,6 +80,26 @@ def relative_position_index(num_offsets: int) -> Tensor:
     down_NN = row_N[:, None] - row_N + side - 1
     right_NN = column_N[:, None] - column_N + side - 1
     return down_NN * (2 * side - 1) + right_NN
+
+
+def plain_vit(official: Mapping[str, Tensor],
+              kind: str) -> dict[str, Tensor] | None:
+    """The plain vision transformer in a checkpoint, under timm's names.
+
+    Args:
+        official: Tensors under their official names.
+        kind: A key of ``RULES``.
+
+    Returns:
+        Its tensors; None if the architecture has no counterpart in timm.
+    """
+    if kind != 'mae':
+        return None
+    return {
+        name: tensor
+        for name, tensor in official.items()
+        if not name.startswith('decoder_') and name != 'mask_token'
+    }
 
 
 def recognise(state_dict: Mapping[str, Tensor]) -> str:

@@ -19,6 +19,9 @@ IGNORED = 255  # mmseg's label of pixels that do not count
 class LoadCheckedAnnotations(LoadAnnotations):
     """mmseg's ``LoadAnnotations`` that looks at what it loads.
 
+    An image without an address of a label map, as mmseg's inferencer gives
+    it, passes unchanged.
+
     Args:
         num_classes: Number of classes. After ``reduce_zero_label`` and the
             data set's ``label_map``, labels are 0 to ``num_classes - 1``, or
@@ -34,6 +37,12 @@ class LoadCheckedAnnotations(LoadAnnotations):
     def __init__(self, num_classes: int, **kwargs) -> None:
         super().__init__(**kwargs)
         self.num_classes = num_classes
+
+    def transform(self, results: dict) -> dict:
+        """Add the label map to a sample that has the address of one."""
+        if 'seg_map_path' not in results:
+            return results
+        return super().transform(results)
 
     def _load_seg_map(self, results: dict) -> None:
         self._check_file(results)

@@ -1,24 +1,37 @@
 """Read ``metafile.yml``: the one place for the zoo's numbers and addresses.
 
 The layout is OpenMMLab's model index. Some fields are stricter or ours:
-every entry of ``Results`` has a ``Source``, and may say the ``Table`` of the
-README that it belongs to and the ``Setting`` that differs from the config;
-``Converted From`` says the licence of the weights and what the file contains;
-a model is named after its config file.
+
+- Every entry of ``Results`` has a ``Source``, so that reported and measured
+  numbers are told apart, and may say the ``Table`` of the README that it
+  belongs to and the ``Setting`` that differs from the config.
+- ``Converted From`` says the ``License`` of the weights, the ``Content`` of
+  the file (encoder, full, ...), for pretrained weights the ``Target`` that
+  was reconstructed, and the ``Format``, a kind of
+  ``tools/convert_checkpoint.py``.
+- ``SHA256`` stands beside an address of weights if it is known.
+- ``FLOPs`` are multiply-accumulates, ``Parameters`` and they as
+  ``tools/analysis/complexity.py`` counts them.
+- A model is named after its config file.
 """
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-SOURCES = (
+REPORTED = (
     'reported by the paper',
     'reported by the authors',  # outside the paper, for example in a README
+)
+MEASURED = (
     'measured here, converted weights',
     'measured here, trained here',
 )
-CONTENTS = ('encoder', 'full', 'classifier', 'detector', 'segmentor')
+SOURCES = REPORTED + MEASURED
+PRETRAINED = ('encoder', 'full')
+CONTENTS = (*PRETRAINED, 'classifier', 'detector', 'segmentor')
 
 _COLLECTION = {
     'Name': str,
@@ -38,6 +51,10 @@ _METADATA = {'Batch Size': int, 'Parameters': int, 'Training Data': str}
 _RESULT = {'Task': str, 'Dataset': str, 'Metrics': Mapping, 'Source': str}
 _RESULT_OPTIONS = {'Table': str, 'Setting': str}
 _CONVERTED = {'Weights': str, 'Code': str, 'License': str, 'Content': str}
+# fields that may be left out but not be something else
+_MODEL_OPTIONS = {'Weights': str, 'SHA256': str, 'Downstream': list}
+_METADATA_OPTIONS = {'FLOPs': int, 'Epochs': int, 'Iterations': int}
+_CONVERTED_OPTIONS = {'SHA256': str, 'Format': str, 'Log': str, 'Target': str}
 
 
 def read_metafile(path: Path) -> dict[str, Any]:
@@ -99,26 +116,52 @@ def _check_model(model: Mapping, root: Path) -> None:
     if Path(model['Config']).stem != name:
         raise ValueError(f'{name}: Config is {model["Config"]}; a model is '
                          'named after its config file')
+    _fields(model, name, _MODEL_OPTIONS, optional=True)
+    _is_hash(model, name)
     _fields(model['Metadata'], f'{name}: Metadata', _METADATA)
+    _fields(
+        model['Metadata'],
+        f'{name}: Metadata',
+        _METADATA_OPTIONS,
+        optional=True)
     for result in model['Results'] or ():
         _fields(result, f'{name}: Results', _RESULT)
-        options = {
-            field: kind
-            for field, kind in _RESULT_OPTIONS.items() if field in result
-        }
-        _fields(result, f'{name}: Results', options)
+        _fields(result, f'{name}: Results', _RESULT_OPTIONS, optional=True)
         _one_of(result['Source'], SOURCES, f'{name}: Results.Source')
     if 'Converted From' in model:
-        origin = model['Converted From']
-        _fields(origin, f'{name}: Converted From', _CONVERTED)
-        _one_of(origin['Content'], CONTENTS, f'{name}: Content')
+        _check_origin(model['Converted From'], f'{name}: Converted From')
 
 
-def _fields(node: Any, where: str, expected: Mapping[str, Any]) -> None:
+def _check_origin(origin: Any, where: str) -> None:
+    _fields(origin, where, _CONVERTED)
+    _fields(origin, where, _CONVERTED_OPTIONS, optional=True)
+    _one_of(origin['Content'], CONTENTS, f'{where}: Content')
+    if origin['Content'] in PRETRAINED and 'Target' not in origin:
+        raise ValueError(
+            f'{where}: Target is missing; say what was reconstructed, for '
+            'example "normalised pixels"')
+    _is_hash(origin, where)
+
+
+def _is_hash(node: Mapping, where: str) -> None:
+    digest = node.get('SHA256')
+    if digest is not None and not re.fullmatch('[0-9a-f]{64}', digest):
+        raise ValueError(f'{where}: SHA256 is {digest!r}, expected 64 '
+                         'hexadecimal digits in lower case')
+    if digest is not None and 'Weights' not in node:
+        raise ValueError(f'{where}: SHA256 without Weights')
+
+
+def _fields(node: Any,
+            where: str,
+            expected: Mapping[str, Any],
+            optional: bool = False) -> None:
     """Check that a mapping has the expected fields."""
     if not isinstance(node, Mapping):
         raise ValueError(f'{where} is {node!r}, expected a mapping')
     for field, kind in expected.items():
+        if field not in node and optional:
+            continue
         if field not in node:
             raise ValueError(f'{where}: {field} is missing')
         if not isinstance(node[field], kind):

@@ -73,6 +73,11 @@ def change(path: Path, *keys, value=None, remove: bool = False) -> None:
 
 
 MODEL = ('Models', 0)
+ORIGIN = dict(
+    Weights='https://example.org/x.pth',
+    Code='https://example.org',
+    License='MIT',
+    Content='encoder')
 
 
 @pytest.mark.parametrize('keys, options, message', [
@@ -86,6 +91,18 @@ MODEL = ('Models', 0)
      'configs/toy/pretrain/gone.py does not exist'),
     ((*MODEL, 'Name'), dict(value='other'), 'named after its config file'),
     ((*MODEL, 'In Collection'), dict(value='Other'), "expected 'Toy'"),
+    ((*MODEL, 'Metadata', 'FLOPs'), dict(value=1.5),
+     'toy_8xb2: Metadata: FLOPs is 1.5'),
+    ((*MODEL, 'SHA256'), dict(value='0' * 64), 'SHA256 without Weights'),
+    ((*MODEL, 'Converted From'), dict(value='https://example.org/x.pth'),
+     "Converted From is 'https://example.org/x.pth', expected a mapping"),
+    ((*MODEL, 'Converted From'), dict(value=ORIGIN),
+     'Converted From: Target is missing; say what was reconstructed'),
+    ((*MODEL, 'Converted From'),
+     dict(value=dict(ORIGIN, Target='raw pixels', SHA256='12AB')),
+     "SHA256 is '12AB', expected 64 hexadecimal digits"),
+    ((*MODEL, 'Converted From'), dict(value=dict(ORIGIN, Content='weights')),
+     "Content is 'weights'; choose from"),
     ((*MODEL, 'Downstream'), dict(value=['gone']), 'Downstream names gone'),
     ((*MODEL, 'Converted From'), dict(value=dict(Weights='x', Code='y')),
      'Converted From: License is missing'),

@@ -1,0 +1,18 @@
+"""Names of a plain vision transformer: timm's and mmpretrain's.
+
+The official repositories of this field build on timm, so their names are
+timm's; mmpretrain's ``VisionTransformer`` has its own for the same tensors.
+"""
+from .checkpoint import Rename, transformer_rules
+
+FFN = 'layers.0.0', 'layers.1'  # of mmpretrain's MLP
+
+
+# from timm's VisionTransformer to mmpretrain's, as a backbone
+TIMM_TO_MMPRETRAIN = [
+    Rename('cls_token', 'backbone.cls_token'),
+    Rename('pos_embed', 'backbone.pos_embed'),
+    Rename('patch_embed.proj.*', 'backbone.patch_embed.projection.*'),
+    *transformer_rules('blocks', 'backbone.layers', *FFN),
+    Rename('norm.*', 'backbone.ln1.*'),
+]

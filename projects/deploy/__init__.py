@@ -1,0 +1,1 @@
+"""Models at work outside training: features of images, exported files."""
