@@ -12,8 +12,8 @@ from torch.autograd.graph import saved_tensors_hooks
 from .machine import synchronise
 
 
-def held_for_backward(
-    forward: Callable[[], object], without: Iterable[Tensor] = ()) -> int:
+def held_for_backward(forward: Callable[[], object],
+                      without: Iterable[Tensor]) -> int:
     """Bytes that a forward pass keeps until its backward pass.
 
     Every tensor that autograd saves is looked at; a storage counts once,

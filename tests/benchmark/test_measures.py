@@ -26,7 +26,7 @@ def test_held_counts_each_storage_once_and_no_parameters():
 
     held = held_for_backward(forward, layer.parameters())
     assert held == 2 * 32 * 64 * 4
-    with_weight = held_for_backward(forward)
+    with_weight = held_for_backward(forward, ())
     assert with_weight == held + 64 * 64 * 4
 
 
