@@ -112,12 +112,12 @@ class AttentionStep(TrainStep):
         with self.autocast():
             return tuple(run() for run, _ in self.runs)
 
-    def held(self) -> int:
-        """Bytes held between the forward and the backward pass, the tokens
-        that come in apart."""
+    def held(self) -> tuple[int, Tensor]:
+        """See :class:`TrainStep`; without the tokens that come in."""
         inputs = [run.args[0] for run, _ in self.runs]
-        return held_for_backward(self.forward,
-                                 [*self.model.parameters(), *inputs])
+        held, outputs = held_for_backward(
+            self.forward, [*self.model.parameters(), *inputs])
+        return held, outputs[-1].detach()
 
     def macs(self) -> int:
         """Products of projections and scores."""

@@ -64,7 +64,8 @@ class Attention(nn.Module):
             Tensor (B, N, C).
         """
         qkv = qkv_BNC.unflatten(2, (3, self.num_heads, -1))
-        q, k, v = qkv.permute(2, 0, 3, 1, 4)
+        # apart before transposed: their gradients come together in one copy
+        q, k, v = (x_BNMD.transpose(1, 2) for x_BNMD in qkv.unbind(2))
         if bias is None:
             bias = self.bias(q, span)
         x_BMND = self.attend(q, k, v, span, bias, inside_BN)

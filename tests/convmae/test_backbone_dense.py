@@ -161,7 +161,8 @@ def held_mib(settings, size, *switches):
             switch(model, name)
         image = torch.empty(1, 3, size, size)
         state = [*model.parameters(), *model.buffers()]
-        return held_for_backward(lambda: model(image), state) / 2**20
+        held, _ = held_for_backward(lambda: model(image), state)
+    return held / 2**20
 
 
 # MiB of what softmax alone holds: 12 heads, 4 global blocks of 4096 tokens
