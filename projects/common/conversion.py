@@ -14,7 +14,8 @@ from mmengine.registry import (DATASETS, MODELS, DefaultScope,
 from safetensors.torch import save_file
 from torch import Tensor
 
-from projects.engine.checkpoint_io import UNFINISHED, commit_file, write_text
+from projects.engine.checkpoint_io import (UNFINISHED, commit_file, save_whole,
+                                           write_text)
 
 from .checkpoint import (Renamed, StateDict, follow_renames, match_pattern,
                          rename, state_dict_of)
@@ -193,22 +194,20 @@ def save_atomically(checkpoint: dict, path: str) -> None:
     if suffix not in SUFFIXES:
         raise ValueError(f'{path}: the name of a checkpoint ends in one of '
                          f'{", ".join(SUFFIXES)}')
+    if suffix != '.safetensors':
+        save_whole(checkpoint, path)
+        return
     unfinished = Path(path + UNFINISHED)
     try:
-        with open(unfinished, 'wb') as file:
-            if suffix != '.safetensors':
-                torch.save(checkpoint, file)
-        if suffix == '.safetensors':
-            meta = json.dumps(checkpoint.get('meta', {}))
-            # tensors of such a file are contiguous and share no memory
-            save_file(
-                {
-                    name: tensor.clone(memory_format=torch.contiguous_format)
-                    for name, tensor in state_dict_of(checkpoint,
-                                                      path).items()
-                },
-                unfinished,
-                metadata=dict(format='pt', meta=meta))
+        # tensors of such a file are contiguous and share no memory
+        save_file(
+            {
+                name: tensor.clone(memory_format=torch.contiguous_format)
+                for name, tensor in state_dict_of(checkpoint, path).items()
+            },
+            unfinished,
+            metadata=dict(
+                format='pt', meta=json.dumps(checkpoint.get('meta', {}))))
         commit_file(path)
     finally:
         unfinished.unlink(missing_ok=True)

@@ -59,7 +59,7 @@ def commit_file(filename: str) -> None:
     _sync(os.path.dirname(os.path.abspath(filename)))
 
 
-def save_file(checkpoint: dict, filename: str) -> None:
+def save_whole(checkpoint: dict, filename: str) -> None:
     """``torch.save`` that writes a file whole or not at all.
 
     Raises:

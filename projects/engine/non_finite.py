@@ -19,7 +19,7 @@ from mmengine.runner import Runner
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-from .checkpoint_io import save_file
+from .checkpoint_io import save_whole
 from .losses import NonFiniteLossError, batch_files
 from .run_state import random_state, set_random_state
 
@@ -192,7 +192,7 @@ def _write_bundle(runner: Runner, model: nn.Module, batch: Any, iteration: int,
                   cause: str) -> str:
     rank = f'_rank{get_rank()}' if runner.distributed else ''
     path = Path(runner.work_dir, f'non_finite_iter_{iteration}{rank}.pth')
-    save_file(
+    save_whole(
         dict(
             iteration=iteration,
             cause=cause,

@@ -7,7 +7,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS
 
-from projects.engine.checkpoint_io import save_file
+from projects.engine.checkpoint_io import save_whole
 from projects.engine.non_finite import find_cause, replay
 from projects.engine.run_state import random_state
 
@@ -131,7 +131,7 @@ def test_replay_repeats_random_numbers(model_and_batch):
 
 def test_other_files_are_refused(config, tmp_path, capsys, monkeypatch):
     path = tmp_path / 'weights.pth'
-    save_file(dict(state_dict={}), str(path))
+    save_whole(dict(state_dict={}), str(path))
     monkeypatch.setattr('sys.argv', ['replay.py', str(config), str(path)])
     monkeypatch.setattr('sys.path', ['', *__import__('sys').path])
     with pytest.raises(SystemExit, match='was not written by --non-finite'):
