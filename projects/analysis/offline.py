@@ -1,10 +1,8 @@
 """The metrics of predictions that were saved before."""
-import pickle
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import mmengine
 import numpy as np
 import torch
 from mmengine.config import Config
@@ -13,15 +11,16 @@ from mmengine.registry import DATASETS, DefaultScope, init_default_scope
 from mmengine.structures import PixelData
 from PIL import Image
 
+from projects.common.safe_pickle import load_pickle
+
 
 def evaluate_file(cfg: Config, predictions: str) -> dict[str, Any]:
     """Evaluate what ``tools/test.py --out`` wrote.
 
     Args:
         cfg: The config that was tested; gives data set and metrics.
-        predictions: A folder of label maps, or the path of a pickle. That is
-            a list of dicts, and reading a pickle may run code from it: give
-            only files of your own.
+        predictions: A folder of label maps, or the path of a pickle, a list
+            of dicts.
 
     Returns:
         The metrics, the same that the test gave.
@@ -29,8 +28,9 @@ def evaluate_file(cfg: Config, predictions: str) -> dict[str, Any]:
     Raises:
         FileNotFoundError: If the file, or the label map of an image, does
             not exist.
-        ValueError: If it is not a list of predictions, or a label map is of
-            another size than its image's annotation.
+        ValueError: If it is not a list of predictions, holds more than
+            tensors, arrays and plain values, or a label map is of another
+            size than its image's annotation.
     """
     path = Path(predictions)
     if not path.exists():
@@ -54,10 +54,7 @@ def evaluate_file(cfg: Config, predictions: str) -> dict[str, Any]:
 
 def _read_pickle(path: Path) -> list[dict]:
     """Predictions of all images, with what their metrics need."""
-    try:
-        samples = mmengine.load(path, file_format='pkl')
-    except (pickle.UnpicklingError, EOFError):
-        samples = None
+    samples = load_pickle(str(path))
     if not (isinstance(samples, list) and samples
             and isinstance(samples[0], dict)):
         raise ValueError(f'{path} is not a list of predictions, as '

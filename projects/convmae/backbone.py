@@ -228,8 +228,7 @@ class ConvViT(PretrainedModule):
             if index < 2:
                 blocks = [
                     ConvBlock(channels, kernel, ratio, next(rates), conv_eps,
-                              with_cp)
-                    for _ in range(self.depths[index])
+                              with_cp) for _ in range(self.depths[index])
                 ]
                 stages.append(Stage(embed, blocks))
             else:

@@ -75,4 +75,4 @@ def test_bad_files_are_named(project, tmp_path):
     path.write_bytes(path.read_bytes()[:9])
     done = run_tool('analysis/eval_metric.py', config, path)
     assert done.returncode
-    assert 'predictions.pkl is not a list of predictions' in done.stderr
+    assert 'predictions.pkl cannot be read' in done.stderr

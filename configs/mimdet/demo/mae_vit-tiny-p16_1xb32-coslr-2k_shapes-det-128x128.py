@@ -13,8 +13,7 @@ _base_ = [
     'mmpretrain::_base_/default_runtime.py',
 ]
 custom_imports = dict(
-    imports=['projects.mimdet', 'projects.engine'],
-    allow_failed_imports=False)
+    imports=['projects.mimdet', 'projects.engine'], allow_failed_imports=False)
 
 model = dict(
     backbone=dict(
