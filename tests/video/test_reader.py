@@ -156,6 +156,27 @@ def test_colours_are_red_green_blue(tmp_path):
     assert red > 230 and green < 20 and blue < 20
 
 
+@pytest.mark.parametrize('name', ['both.mkv', 'both.mp4'])
+def test_sound_beside_the_pictures(files, tmp_path, name):
+    """Here the sound lasts longer, and its packets come in between."""
+    sound = write_sound(tmp_path / 'sound.mp4')
+    path = tmp_path / name
+    with av.open(str(path), 'w') as target:
+        packets = []
+        for source in (sound, files['closed.mp4']):
+            with av.open(str(source)) as container:
+                stream = target.add_stream_from_template(container.streams[0])
+                for packet in container.demux(0):
+                    if packet.size:
+                        packet.stream = stream
+                        packets.append(packet)
+        packets.sort(key=lambda packet: packet.dts * packet.time_base)
+        target.mux(packets)
+    with VideoReader(str(path)) as video:
+        assert np.array_equal(
+            video.read(range(COUNT)), decode_all(files['closed.mp4']))
+
+
 def test_threads_are_bounded(files):
     with VideoReader(str(files['closed.mp4'])) as video:
         assert video._context.thread_count == 1
