@@ -112,6 +112,24 @@ def test_little_else_is_decoded(files):
         assert every == [(0, COUNT - 1)]
 
 
+def test_open_groups_start_at_the_key_frame_before(files):
+    """A frame after a key frame in the file, and before it in time."""
+    with VideoReader(str(files['open.mp4'])) as video:
+        packets = video._packets
+        keys = [p for p, packet in enumerate(packets) if packet.is_keyframe]
+        leading = [
+            number for number, place in enumerate(video._places)
+            for key in keys
+            if key < place and packets[key].pts > packets[place].pts
+        ]
+        assert len(leading) == 2
+        for number in leading:
+            (first, last), = video._runs(np.array([number]))
+            assert last == video._places[number]
+            assert packets[first].is_keyframe
+            assert packets[first].pts < packets[last].pts
+
+
 def test_variable_frame_rate(tmp_path):
     frames = moving_picture(20)
     times = np.sort(np.random.default_rng(0).choice(200, 20,
