@@ -52,7 +52,7 @@ def test_more_places_than_classes():
     }
 
 
-def test_order_and_repetition_change_nothing():
+def test_order_and_repetition_change_nothing(tmp_path):
     rng = np.random.default_rng(0)
     samples = [
         view(
@@ -62,9 +62,18 @@ def test_order_and_repetition_change_nothing():
             label=video % 4,
             views=6) for video in range(12) for number in range(6)
     ]
-    expected = evaluate(samples, topk=(1, 2))
     mixed = [samples[i] for i in rng.permutation(72)] + samples[:7]
-    assert evaluate(mixed, topk=(1, 2)) == expected
+    results, predictions = [], []
+    for order in (samples, mixed):
+        file = tmp_path / 'out.json'
+        results.append(evaluate(order, topk=(1, 4), out_file=str(file)))
+        predictions.append(json.loads(file.read_text()))
+    assert results[0] == results[1]
+    for one, other in zip(*predictions):
+        scores = one.pop('scores')
+        np.testing.assert_allclose(other.pop('scores'), scores, rtol=1e-6)
+        assert one == other and one['views'] == 6
+        assert abs(sum(scores) - 1) < 1e-6
 
 
 def test_missing_views_are_reported(monkeypatch):
