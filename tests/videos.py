@@ -1,4 +1,5 @@
 """Small video files of every kind, written by PyAV."""
+import struct
 from fractions import Fraction
 from pathlib import Path
 
@@ -33,7 +34,7 @@ def write_video(path: Path,
         frames: The pictures.
         codec: FFmpeg's name of the encoder.
         times: Of each frame, in 1/25 s; None: one after the other.
-        rotation: Degrees by which players turn the picture.
+        rotation: Degrees by which players turn the picture, anticlockwise.
         container_options: Those of the container.
         pix_fmt: What the codec stores.
         **options: Those of the codec.
@@ -43,14 +44,29 @@ def write_video(path: Path,
         stream = container.add_stream(codec, rate=25, options=options)
         stream.pix_fmt = pix_fmt
         stream.height, stream.width = frames.shape[1:3]
-        if rotation:
-            stream.set_display_rotation(rotation)
         for time, picture in zip(times, frames):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture))
             frame.pts, frame.time_base = time, Fraction(1, 25)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
+    if rotation:
+        _turn(path, rotation)
     return path
+
+
+def _turn(path: Path, rotation: int) -> None:
+    """Write a matrix into an mp4 file's track header (ISO 14496-12, 8.3.2).
+
+    Args:
+        path: The file.
+        rotation: Degrees counterclockwise, a multiple of 90.
+    """
+    cos, sin = [(1, 0), (0, 1), (-1, 0), (0, -1)][rotation // 90 % 4]
+    content = bytearray(path.read_bytes())
+    start = content.index(b'tkhd') + 44
+    values = [x << 16 for x in (cos, -sin, 0, sin, cos, 0, 0, 0)] + [1 << 30]
+    content[start:start + 36] = struct.pack('>9i', *values)
+    path.write_bytes(content)
 
 
 def write_sound(path: Path, cover: bool = False) -> Path:
@@ -61,7 +77,7 @@ def write_sound(path: Path, cover: bool = False) -> Path:
         if cover:
             picture = container.add_stream('png', rate=1)
             picture.pix_fmt, picture.width, picture.height = 'rgb24', 8, 8
-            picture.disposition = av.stream.Disposition.attached_pic
+            picture.disposition = av.stream.Disposition.attached_pic.value
         noise = np.random.default_rng(0).normal(size=(2, 44100)) / 9
         size = stream.codec_context.frame_size or 1152
         if picture is not None:

@@ -85,12 +85,15 @@ def default_shape(cfg: Config) -> tuple[int, ...]:
     return size if frames is None else (frames, *size)
 
 
-def measure(cfg: Config, shape: tuple[int, ...] | None = None) -> Complexity:
+def measure(cfg: Config,
+            shape: tuple[int, ...] | None = None,
+            change: Callable[[nn.Module], None] | None = None) -> Complexity:
     """Count the parameters and multiply-accumulates of a config's model.
 
     Args:
         cfg: A config of any toolbox.
         shape: Size of the image or clip; :func:`default_shape` if None.
+        change: Called with the model, in evaluation mode, before it runs.
 
     Raises:
         ValueError: If the model cannot take an input of that size.
@@ -104,6 +107,8 @@ def measure(cfg: Config, shape: tuple[int, ...] | None = None) -> Complexity:
     with DefaultScope.overwrite_default_scope(
             cfg.get('default_scope')), FakeTensorMode():
         model = MODELS.build(cfg.model).eval()
+        if change is not None:
+            change(model)
         image = torch.empty(1, 3, *shape)
         run, protocol = _choose_run(model)
         counter = FlopCounterMode(display=False)

@@ -49,12 +49,18 @@ class Attention(nn.Module):
         q, k, v = qkv.permute(2, 0, 3, 1, 4)
         if bias is None:
             bias = self.bias(q, span)
-        if bias is None:
-            mask = None if inside_BN is None else inside_BN[:, None, None]
-            x = F.scaled_dot_product_attention(q, k, v, mask)
-        else:
-            x = biased_attention(q, k, v, span, bias, inside_BN)
+        x = self.attend(q, k, v, span, bias, inside_BN)
         return self.proj(x.transpose(1, 2).reshape(batch, length, channels))
+
+    def attend(self, q_BMND: Tensor, k_BMND: Tensor, v_BMND: Tensor,
+               span: Grid, bias: Bias | None,
+               inside_BN: Tensor | None) -> Tensor:
+        """softmax(q k^T / sqrt(D) + bias) v, of shape (B, M, N, D)."""
+        if bias is not None:
+            return biased_attention(q_BMND, k_BMND, v_BMND, span, bias,
+                                    inside_BN)
+        mask = None if inside_BN is None else inside_BN[:, None, None]
+        return F.scaled_dot_product_attention(q_BMND, k_BMND, v_BMND, mask)
 
     def bias(self, q_BMND: Tensor, span: Grid) -> Bias | None:
         """Relative positions of this block's own; none here."""

@@ -68,9 +68,8 @@ class FailurePolicy:
             raise type(error)(
                 f'{len(self.failures)} {self.what} in a row could not be '
                 f'read. The first: {self.failures[0]}') from None
-        print_log(
-            f'skipped {self.skipped.item()} {self.what} so far; {error}',
-            'current', 30)
+        print_log(f'skipped {self.skipped.item()} {self.what} so far; {error}',
+                  'current', 30)
 
 
 @TRANSFORMS.register_module()

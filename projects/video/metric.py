@@ -93,9 +93,8 @@ class MultiViewAccuracy(BaseMetric):
 
     def _average(self, views: list[dict]) -> dict:
         """What is predicted of a video."""
-        scores = np.mean([view['scores'] for view in views],
-                         axis=0,
-                         dtype=np.float64)
+        scores = np.stack([view['scores'] for view in views]).mean(
+            axis=0, dtype=np.float64)
         best = np.argsort(-scores, kind='stable')[:max(self.topk)]
         return dict(
             path=views[0]['path'],

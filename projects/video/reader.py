@@ -124,11 +124,10 @@ class VideoReader:
                     self._packets.append(packet)
                 time = packet.pts if packet.pts is not None else packet.dts
                 if time is not None and packet.time_base:
-                    end = max(
-                        end, float(
-                            (time + packet.duration) * packet.time_base))
+                    time += packet.duration or 0
+                    end = max(end, float(time * packet.time_base))
         if not self._packets:
-            raise VideoError(f'video {self.path} has no frame')
+            raise VideoError(f'video {self.path} has no frame, or is cut')
         self._check_complete(end)
 
         shown = [
@@ -147,7 +146,7 @@ class VideoReader:
         else:
             self._length = sum(1 for _ in self._decode(0, self._last))
         if not self._length:
-            raise VideoError(f'video {self.path} has no frame')
+            raise VideoError(f'video {self.path} has no frame, or is cut')
 
     @property
     def _last(self) -> int:

@@ -63,8 +63,10 @@ class SpanFrames:
         if total <= self.span:
             count = total * self.num_frames // self.span
             start, end = 0, total
-            frames = np.full(self.num_frames, float(total))
-            frames[:count] = np.linspace(0, total, count)
+            frames = np.concatenate([
+                np.linspace(0, total, count),
+                np.full(self.num_frames - count, total)
+            ])
         else:
             end = np.random.randint(self.span, total)
             start = end - self.span

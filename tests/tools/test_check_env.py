@@ -21,6 +21,7 @@ HEALTHY = {
     'torchvision': ('0.26.0', 'torchvision', ['torch (==2.11.0)']),
     'numpy': ('2.2.6', 'numpy', []),
     'opencv-python-headless': ('4.12.0.88', 'cv2', []),
+    'av': ('18.1.0', 'av', []),
     'setuptools': ('80.10.2', 'pkg_resources', []),
     'onedl-mmengine': ('0.10.12', 'mmengine', ['numpy']),
     'onedl-mmcv': ('2.3.6', 'mmcv', ['numpy']),

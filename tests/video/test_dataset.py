@@ -256,7 +256,7 @@ BAD = {
     'audio': (write_sound, 'has no video stream'),
     'cut': (lambda path: path.write_bytes(
         write_video(path.with_name('whole.mp4'), moving_picture(9)).read_bytes(
-        )[:-200]), 'truncated, damaged'),
+        )[:-200]), 'has no frame, or is cut'),
 }
 
 

@@ -112,6 +112,24 @@ def test_little_else_is_decoded(files):
         assert every == [(0, COUNT - 1)]
 
 
+def test_open_groups_start_at_the_key_frame_before(files):
+    """A frame after a key frame in the file, and before it in time."""
+    with VideoReader(str(files['open.mp4'])) as video:
+        packets = video._packets
+        keys = [p for p, packet in enumerate(packets) if packet.is_keyframe]
+        leading = [
+            number for number, place in enumerate(video._places)
+            for key in keys
+            if key < place and packets[key].pts > packets[place].pts
+        ]
+        assert len(leading) == 2
+        for number in leading:
+            (first, last), = video._runs(np.array([number]))
+            assert last == video._places[number]
+            assert packets[first].is_keyframe
+            assert packets[first].pts < packets[last].pts
+
+
 def test_variable_frame_rate(tmp_path):
     frames = moving_picture(20)
     times = np.sort(np.random.default_rng(0).choice(200, 20,
@@ -154,6 +172,27 @@ def test_colours_are_red_green_blue(tmp_path):
     with VideoReader(str(path)) as video:
         red, green, blue = video.read([2])[0, 16, 16].tolist()
     assert red > 230 and green < 20 and blue < 20
+
+
+@pytest.mark.parametrize('name', ['both.mkv', 'both.mp4'])
+def test_sound_beside_the_pictures(files, tmp_path, name):
+    """Here the sound lasts longer, and its packets come in between."""
+    sound = write_sound(tmp_path / 'sound.mp4')
+    path = tmp_path / name
+    with av.open(str(path), 'w') as target:
+        packets = []
+        for source in (sound, files['closed.mp4']):
+            with av.open(str(source)) as container:
+                stream = target.add_stream_from_template(container.streams[0])
+                for packet in container.demux(0):
+                    if packet.size:
+                        packet.stream = stream
+                        packets.append(packet)
+        packets.sort(key=lambda packet: packet.dts * packet.time_base)
+        target.mux(packets)
+    with VideoReader(str(path)) as video:
+        assert np.array_equal(
+            video.read(range(COUNT)), decode_all(files['closed.mp4']))
 
 
 def test_threads_are_bounded(files):

@@ -3,7 +3,8 @@
     python tools/datasets/make_shapes.py data/shapes --size demo
 
 writes class folders (``cls``), COCO instances (``det``), ADE-style label maps
-(``seg``) and moving shapes (``video``). A second call with the same options returns at once.
+(``seg``) and moving shapes (``video``). A second call with the same options
+returns at once.
 """
 
 import argparse

@@ -1,0 +1,1 @@
+"""Speed and memory of models and data; imported by tools/benchmark.py."""

@@ -1,0 +1,80 @@
+"""Measure the steps of one or two variants in turn."""
+from collections.abc import Sequence
+
+from torch import nn
+
+from .attention import AttentionStep
+from .machine import describe, matmul_rate
+from .report import Report, Result
+from .steps import Inference, Step, TrainStep
+from .timing import take_turns
+from .variants import Setting, Variant, same_shapes
+
+STEPS: dict[str, type[Step]] = {
+    'train-step': TrainStep,
+    'inference': Inference,
+    'attention': AttentionStep
+}
+
+
+def measure_steps(mode: str, variants: Sequence[Variant], setting: Setting,
+                  iters: int, warmup: int) -> Report:
+    """Time, memory and products of the steps of some variants.
+
+    All variants live in this process, start from the same weights where
+    shapes allow, see the same images and random numbers, and run in turn.
+
+    Args:
+        mode: A key of :data:`STEPS`.
+        variants: What is compared.
+        setting: Size, precision, device.
+        iters: Number of timed steps of each.
+        warmup: Steps before that.
+    """
+    steps: list[Step] = []
+    weights: nn.Module | None = None
+    for variant in variants:
+        step = STEPS[mode](variant, setting, weights)
+        weights = weights or step.model
+        steps.append(step)
+    facts = [_facts(step, steps[0]) for step in steps]
+    times = take_turns(steps, iters, warmup, setting.device)
+    results = [
+        Result(
+            step.variant.name,
+            'images',
+            step.batch,
+            of_step,
+            macs=step.macs(),
+            held=step.held() if isinstance(step, TrainStep) else None,
+            peak=step.peak(),
+            facts=found) for step, of_step, found in zip(steps, times, facts)
+    ]
+    size = 'x'.join(map(str, steps[0].shape))
+    command = dict(
+        mode=mode,
+        config=variants[0].cfg.filename,
+        part=setting.part,
+        batch=steps[0].batch,
+        size=size,
+        precision='bfloat16' if setting.amp else 'float32',
+        compile=setting.compile or None,
+        iters=iters)
+    return Report(command, describe(setting.device), results,
+                  matmul_rate(setting.device, setting.dtype))
+
+
+def _facts(step: Step, first: Step) -> dict[str, object]:
+    """What shows that two variants do the same; before any update."""
+    found: dict[str, object] = {}
+    if isinstance(step, AttentionStep):
+        found['calls'] = step.describe()
+    if isinstance(step, TrainStep):
+        output = step.forward()[-1].detach().double()
+        if output.ndim == 0:
+            found['loss'] = output.item()
+        else:
+            found['mean_square'] = output.square().mean().item()
+    if step is not first:
+        found['same_weights'] = same_shapes(step.model, first.model)
+    return found
