@@ -22,9 +22,9 @@ setup: ## make the environment, or bring it up to date
 check-env: ## name what is wrong with the environment, and the remedy
 	@$(or $(wildcard $(PY)),python3) tools/check_env.py
 
-demo: setup ## the main job; QUICK=1, DATA=folder of images, METHOD=name
+demo: setup ## the main job; QUICK=1, DATA=folder of images, METHOD=name, SEED=n
 	$(PY) tools/demo.py $(if $(QUICK),--quick) $(if $(DATA),--data "$(DATA)") \
-		$(if $(METHOD),--method $(METHOD))
+		$(if $(METHOD),--method $(METHOD)) $(if $(SEED),--seed $(SEED))
 
 test: setup lint ## lint and the whole suite; ARGS=... for pytest
 	$(PYTEST) -m 'not slow and not gpu' $(ARGS)

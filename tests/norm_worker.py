@@ -1,4 +1,4 @@
-"""Body of the processes of ``detection/test_norm.py``."""
+"""Body of the processes of ``common/test_norm.py``."""
 import torch
 from torch import Tensor, distributed, nn
 
@@ -30,7 +30,7 @@ def compute(norm: nn.BatchNorm2d, x: Tensor) -> list[Tensor]:
 
 def work(rank: int, folder: str, cases: list[tuple[int, int]]) -> None:
     """Compute all cases in one of two processes."""
-    from projects.detection import EmptySafeSyncBN
+    from projects.common.norm import EmptySafeSyncBN
     distributed.init_process_group(
         'gloo', f'file://{folder}/store', rank=rank, world_size=2)
     parts = []

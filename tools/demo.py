@@ -53,10 +53,10 @@ def demonstrate(settings: plan.Settings, out: Path) -> None:
         step = plan.shapes_step(out, method.PARTS, settings.quick)
         records.update(run_steps([step], out / 'steps'))
         images = find_images(out / 'shapes/cls') if takes_images else None
-    if images is not None:
-        print(images if images.classes else
-              f'{images}: without classes there is only pretraining')
     demo = plan.Demo(settings, out, images)
+    if demo.images is not None:
+        print(demo.images if demo.classes else
+              f'{demo.images}: without classes there is only pretraining')
     method.plan(demo)
     records.update(run_steps(demo.steps, out / 'steps'))
     text = report.format_report(demo, records)

@@ -6,12 +6,13 @@ from .layer_decay import BackboneLayerDecay
 from .masked_autoencoder import MaskedAutoencoder
 from .masking import (DisjointTokenMasking, RandomTokenMasking, TokenMask,
                       TubeTokenMasking)
+from .norm import EmptySafeSyncBN
 from .pixel_head import MaskedPixelHead
 from .token_pooling import TokenPooling
 
 __all__ = [
     'BackboneLayerDecay', 'ClampedResizedCrop', 'DisjointTokenMasking',
-    'KNNTestLoop', 'KNNValLoop', 'MaskedAutoencoder', 'MaskedPixelHead',
-    'RandomTokenMasking', 'ReferenceLARS', 'TokenMask', 'TokenPooling',
-    'TubeTokenMasking'
+    'EmptySafeSyncBN', 'KNNTestLoop', 'KNNValLoop', 'MaskedAutoencoder',
+    'MaskedPixelHead', 'RandomTokenMasking', 'ReferenceLARS', 'TokenMask',
+    'TokenPooling', 'TubeTokenMasking'
 ]

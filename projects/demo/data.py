@@ -1,5 +1,5 @@
 """Find out what a folder of images can be used for, and list its files."""
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mmengine.utils import scandir
@@ -35,6 +35,16 @@ class ImageList:
         for split in ('train', 'val') if self.classes else ('train', ):
             text = ''.join(f'{line}\n' for line in getattr(self, split))
             write_text(str(folder / f'{split}.txt'), text)
+
+    def few(self, train: int, val: int) -> 'ImageList':
+        """At most so many images, spread over all of them."""
+
+        def spread(lines: tuple[str, ...], most: int) -> tuple[str, ...]:
+            count = min(most, len(lines))
+            return tuple(lines[i * len(lines) // count] for i in range(count))
+
+        return replace(
+            self, train=spread(self.train, train), val=spread(self.val, val))
 
     def __str__(self) -> str:
         if not self.classes:

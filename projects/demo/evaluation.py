@@ -4,9 +4,10 @@ from typing import Any
 
 from .job import Job
 from .plan import Demo
-from .report import TOP1
+from .report import TOP1, Metric
 
 INIT = 'model.backbone.init_cfg'
+QUICK_TRANSFER = 20  # iterations in a quick demonstration
 
 
 def starts(pretrain: Job) -> dict[str, dict[str, Any]]:
@@ -71,3 +72,29 @@ def classifier(demo: Demo, name: str, config: str,
     return demo.job(name, config, {
         **changes, 'model.head.num_classes': len(demo.classes)
     })
+
+
+def transfer(demo: Demo, pretrain: Job, name: str, what: str, config: str,
+             *metrics: Metric) -> list[Job]:
+    """Training of a detector or segmentor on the embedded data.
+
+    Args:
+        demo: The demonstration.
+        pretrain: The pretraining of the backbone.
+        name: Of the trainings, before ``-random`` and ``-pretrained``.
+        what: The evaluation, for the table.
+        config: A config whose ``model.backbone.init_cfg`` is the pretraining.
+        metrics: For the table.
+
+    Returns:
+        The trainings; predictions of the pretrained one are drawn.
+    """
+    jobs = []
+    for weights, start in starts(pretrain).items():
+        job = demo.job(f'{name}-{weights}', config, start, QUICK_TRANSFER)
+        step = demo.step(
+            job.train_step(f'Train {what} from {weights} weights'))
+        demo.row(what, weights, step, job.describe(), *metrics)
+        jobs.append(job)
+    demo.draw_predictions(jobs[-1])
+    return jobs

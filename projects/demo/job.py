@@ -71,11 +71,11 @@ class Job:
     def describe(self) -> str:
         """Length, batch size and learning rate."""
         cfg = self.cfg
+        size = ('all' if cfg.train_cfg.get('type') == 'FrozenFeatureTrainLoop'
+                else cfg.train_dataloader.batch_size)
         kind = cfg.train_dataloader.dataset.type
-        return (f'{cfg.train_cfg.max_iters} x '
-                f'{cfg.train_dataloader.batch_size} '
-                f'{"clips" if kind == "ListedVideos" else "images"}, '
-                'learning rate '
+        samples = 'clips' if kind == 'ListedVideos' else 'images'
+        return (f'{cfg.train_cfg.max_iters} x {size} {samples}, learning rate '
                 f'{cfg.optim_wrapper.optimizer.lr:g}')
 
 

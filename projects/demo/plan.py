@@ -14,6 +14,8 @@ from .steps import Step
 
 # Iterations of a quick demonstration: enough to see every step work.
 QUICK_PRETRAINING, QUICK_TRAINING = 100, 30
+# Its training and test images, of the user's; as in the small shapes.
+QUICK_IMAGES = 400, 160
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,8 @@ class Demo:
                  images: ImageList | None) -> None:
         self.settings = settings
         self.out = out
+        if images is not None and settings.quick:
+            images = images.few(*QUICK_IMAGES)
         self.images = images
         self.steps: list[Step] = []
         self.rows: list[Row] = []
@@ -166,7 +170,9 @@ class Demo:
         step = self.step(
             job.train_step('Pretrain without labels',
                            *([] if labelled else ['--no-validate'])))
-        self.row('pretraining', 'random', step, job.describe())
+        ratio = job.cfg.model.get('masking', {}).get('ratio')
+        hidden = '' if ratio is None else f', {100 * ratio:g} % hidden'
+        self.row('pretraining', 'random', step, job.describe() + hidden)
         return job
 
     def draw_reconstructions(self, job: Job) -> None:

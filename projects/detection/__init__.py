@@ -1,10 +1,11 @@
 """Parts of the detectors that mmdet lacks; importing registers them."""
+from projects.common.norm import EmptySafeSyncBN
+
 from .annotations import CheckedCocoDataset
 from .feature_pyramid import SimpleFeaturePyramid
 from .full_precision import FullPrecisionRoIExtractor, FullPrecisionRPNHead
 from .layer_decay import ViTDetLayerDecay
 from .mask_head import SquareImageMaskHead
-from .norm import EmptySafeSyncBN
 from .transforms import DiagonalRandomCrop
 
 __all__ = [

@@ -4,6 +4,7 @@ from projects.common.safe_load import CheckpointError, load_file
 from .amp import CpuAmpOptimWrapper
 from .checkpoint_hook import CrashSafeCheckpointHook
 from .checkpoint_io import find_checkpoint
+from .frozen_features import FrozenFeatureTrainLoop
 from .loading import ImageError, LoadCheckedImage
 from .loops import ResumableEpochTrainLoop, ResumableIterTrainLoop
 from .losses import LazyRuntimeInfoHook, NonFiniteLossError
@@ -11,7 +12,8 @@ from .runner import GlimpseRunner
 
 __all__ = [
     'CheckpointError', 'CpuAmpOptimWrapper', 'CrashSafeCheckpointHook',
-    'GlimpseRunner', 'ImageError', 'LazyRuntimeInfoHook', 'LoadCheckedImage',
-    'NonFiniteLossError', 'ResumableEpochTrainLoop', 'ResumableIterTrainLoop',
-    'find_checkpoint', 'load_file'
+    'FrozenFeatureTrainLoop', 'GlimpseRunner', 'ImageError',
+    'LazyRuntimeInfoHook', 'LoadCheckedImage', 'NonFiniteLossError',
+    'ResumableEpochTrainLoop', 'ResumableIterTrainLoop', 'find_checkpoint',
+    'load_file'
 ]

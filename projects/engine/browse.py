@@ -66,7 +66,7 @@ def draw_samples(cfg: Config, phase: str, number: int, out: str,
                 drawer.add_datasample(
                     name,
                     picture,
-                    _drawable(sample['data_samples']),
+                    drawable(sample['data_samples']),
                     draw_pred=False,
                     show=False,
                     out_file=str(path))
@@ -104,7 +104,7 @@ def _picture(image_CHW: np.ndarray, normalised: bool) -> np.ndarray:
     return np.ascontiguousarray(image_CHW.transpose(1, 2, 0).astype(np.uint8))
 
 
-def _drawable(data_sample: Any) -> Any:
+def drawable(data_sample: Any) -> Any:
     """A data sample with its boxes as the visualizers draw them: tensors."""
     instances = getattr(data_sample, 'gt_instances', None)
     if instances is not None and hasattr(instances.get('bboxes'), 'tensor'):

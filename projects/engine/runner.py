@@ -7,12 +7,14 @@ import torch
 from mmengine.dist import get_rank, is_distributed
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper, revert_sync_batchnorm
+from mmengine.model import convert_sync_batchnorm, is_model_wrapper
 from mmengine.optim import OptimWrapper, OptimWrapperDict
-from mmengine.registry import RUNNERS
+from mmengine.registry import MODEL_WRAPPERS, RUNNERS
 from mmengine.runner import BaseLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
+
+from projects.common.norm import sync_without_gpu
 
 from .checkpoints import CheckpointRunner
 from .data_check import named_data, no_samples
@@ -56,20 +58,25 @@ class GlimpseRunner(CheckpointRunner):
 
     def wrap_model(self, model_wrapper_cfg: dict | None,
                    model: nn.Module) -> nn.Module:
-        """See ``Runner``; on the CPU, DDP takes no device ids."""
-        if (self.distributed and not torch.cuda.is_available()
-                and not is_model_wrapper(model)):
-            model = revert_sync_batchnorm(model)
-            defaults = dict(
-                type='MMDistributedDataParallel',
-                broadcast_buffers=False,
-                find_unused_parameters=self.cfg.get('find_unused_parameters',
-                                                    False))
-            model_wrapper_cfg = {
-                **defaults,
-                **(model_wrapper_cfg or {}), 'device_ids': None
-            }
-        return super().wrap_model(model_wrapper_cfg, model)
+        """See ``Runner``; on the CPU, DDP takes no device ids.
+
+        Batch norms that are to be synchronised are so there, too.
+        """
+        if (not self.distributed or torch.cuda.is_available()
+                or is_model_wrapper(model)):
+            return super().wrap_model(model_wrapper_cfg, model)
+        if self.cfg.get('sync_bn') is not None:
+            model = convert_sync_batchnorm(model, self.cfg.sync_bn)
+        defaults = dict(
+            type='MMDistributedDataParallel',
+            broadcast_buffers=False,
+            find_unused_parameters=self.cfg.get('find_unused_parameters',
+                                                False))
+        return MODEL_WRAPPERS.build({
+            **defaults,
+            **(model_wrapper_cfg or {}), 'device_ids': None,
+            'module': sync_without_gpu(model)
+        })
 
     def build_optim_wrapper(
             self, optim_wrapper: Any) -> OptimWrapper | OptimWrapperDict:

@@ -3,8 +3,6 @@
 Shapes: V masked views of one image, C channels, H and W pixels, L patches, P
 values of a patch.
 """
-import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,16 +14,16 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import CheckpointLoader
 from mmengine.utils import scandir
 from mmpretrain.registry import MODELS
-from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from projects.common.checkpoint import load_state_dict, state_dict_of
 from projects.common.masked_autoencoder import MaskedAutoencoder
 
+from .sheet import SheetRow, check_png, draw_sheet, save_png
+
 GRAY = 128  # of what is hidden
 COLUMNS = ('original', 'masked', 'reconstruction', 'with visible patches')
-_MARGIN, _TITLE, _CAPTION, _MIN_SIDE = 8, 18, 13, 128  # pixels of a sheet
 
 
 @dataclass(frozen=True)
@@ -203,39 +201,6 @@ def _to_rgb(model: MaskedAutoencoder, x_CHW: Tensor) -> np.ndarray:
     return x_HWC.expand(-1, -1, 3).numpy()
 
 
-def draw_sheet(rows: Sequence[Reconstruction], title: str) -> Image.Image:
-    """All pictures, a row for each reconstruction, with captions.
-
-    Small images are enlarged by whole numbers, so a pixel stays a square.
-    """
-    scales = [-(-_MIN_SIDE // max(row.original.shape[:2])) for row in rows]
-    sizes = [[scale * side for side in row.original.shape[:2]]
-             for row, scale in zip(rows, scales)]
-    column = max(width for _, width in sizes) + _MARGIN
-    line = _CAPTION + _MARGIN
-    header = _MARGIN + _TITLE + _MARGIN + line
-    sheet = Image.new('RGB', (_MARGIN + len(COLUMNS) * column,
-                              header + sum(height + line
-                                           for height, _ in sizes)), 'white')
-    draw = ImageDraw.Draw(sheet)
-    small = ImageFont.load_default(_CAPTION)
-    draw.text((_MARGIN, _MARGIN), title, 'black',
-              ImageFont.load_default(_TITLE))
-    for index, caption in enumerate(COLUMNS):
-        draw.text((_MARGIN + index * column, header - line), caption, 'black',
-                  small)
-    top = header
-    for row, scale, (height, width) in zip(rows, scales, sizes):
-        pictures = (row.original, row.masked, row.predicted, row.pasted)
-        for index, picture in enumerate(pictures):
-            image = Image.fromarray(picture).resize((width, height),
-                                                    Image.Resampling.NEAREST)
-            sheet.paste(image, (_MARGIN + index * column, top))
-        draw.text((_MARGIN, top + height + 2), row.name, 'dimgray', small)
-        top += height + line
-    return sheet
-
-
 def draw_reconstructions(cfg: Config,
                          checkpoint: str,
                          source: str,
@@ -265,9 +230,7 @@ def draw_reconstructions(cfg: Config,
         FileNotFoundError: If an input file is missing.
         ValueError: If an input is of the wrong kind; see the functions above.
     """
-    if Path(out).suffix.lower() != '.png':
-        raise ValueError(f'--out is {out}; a file name ending in .png is '
-                         'expected')
+    check_png(out)
     paths = find_images(source, num)
     model = load_model(cfg, checkpoint, mask_ratio)
     torch.manual_seed(seed)
@@ -276,16 +239,10 @@ def draw_reconstructions(cfg: Config,
         image = load_image(path, cfg, model, keep_size)
         rows += reconstruct(model, image, path.name)
     title = f'{100 * model.masking.ratio:g} % hidden'
-    _save(draw_sheet(rows, title), Path(out))
+    sheet = [
+        SheetRow(row.name,
+                 (row.original, row.masked, row.predicted, row.pasted))
+        for row in rows
+    ]
+    save_png(draw_sheet(sheet, COLUMNS, title), Path(out))
     return rows
-
-
-def _save(image: Image.Image, path: Path) -> None:
-    """Write a PNG that is never seen half-written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + '.tmp')
-    try:
-        image.save(temporary, format='PNG')
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

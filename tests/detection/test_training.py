@@ -96,10 +96,29 @@ def check_run(work_dir):
     return entries, state['state_dict']
 
 
+def check_saved_predictions(config, checkpoint, folder):
+    """They score as the test itself says; returns its metrics."""
+    saved, metrics = folder / 'saved.pkl', folder / 'metrics.json'
+    for out in (saved, metrics):
+        done = run_tool('test.py', config, checkpoint, '--work-dir',
+                        folder / 'test', '--out', out)
+        assert done.returncode == 0, done.stderr[-2000:]
+    online = json.loads(metrics.read_text())
+    done = run_tool('analysis/eval_metric.py', config, saved)
+    assert done.returncode == 0, done.stderr[-2000:]
+    offline = dict(
+        line.split(': ') for line in done.stdout.splitlines()
+        if line.startswith('coco/'))
+    assert {key: float(value) for key, value in offline.items()} == online
+    assert {'coco/bbox_mAP', 'coco/segm_mAP'} <= online.keys()
+    return online
+
+
 @pytest.mark.parametrize('name', [FPN, SFP], ids=['fpn', 'sfp'])
 def test_one_process(project, tmp_path, name):
     """The second image has no object: no region for the mask head."""
-    done = run_tool('train.py', project(name), '--work-dir', tmp_path / 'run',
+    config = project(name)
+    done = run_tool('train.py', config, '--work-dir', tmp_path / 'run',
                     '--no-validate')
     assert done.returncode == 0, done.stderr[-2000:]
     entries, state = check_run(tmp_path / 'run')
@@ -111,6 +130,7 @@ def test_one_process(project, tmp_path, name):
             for head in ('mask_head.convs', 'bbox_head.shared_convs')
         }
         assert seen == {'mask_head.convs': 1, 'bbox_head.shared_convs': 2}
+        check_saved_predictions(config, tmp_path / 'run/iter_2.pth', tmp_path)
 
 
 @pytest.mark.parametrize('name', [FPN, SFP], ids=['fpn', 'sfp'])
@@ -167,16 +187,6 @@ def test_overfits_eight_images_and_saved_predictions_score_the_same(tmp_path):
     done = run_tool('train.py', config, '--work-dir', tmp_path / 'run')
     assert done.returncode == 0, done.stderr[-2000:]
 
-    saved, metrics = tmp_path / 'saved.pkl', tmp_path / 'metrics.json'
-    for out in (saved, metrics):
-        done = run_tool('test.py', config, tmp_path / 'run/iter_450.pth',
-                        '--work-dir', tmp_path / 'test', '--out', out)
-        assert done.returncode == 0, done.stderr[-2000:]
-    online = json.loads(metrics.read_text())
+    online = check_saved_predictions(config, tmp_path / 'run/iter_450.pth',
+                                     tmp_path)
     assert online['coco/bbox_mAP'] > 0.9
-    done = run_tool('analysis/eval_metric.py', config, saved)
-    assert done.returncode == 0, done.stderr[-2000:]
-    offline = dict(
-        line.split(': ') for line in done.stdout.splitlines()
-        if line.startswith('coco/'))
-    assert {key: float(value) for key, value in offline.items()} == online

@@ -19,7 +19,7 @@ from projects.shapes import Recipe, make_dataset
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / ('configs/convmae/demo/'
-                 'convvit-tiny_upernet_1xb8-1k_shapes-seg-128x128.py')
+                 'convvit-tiny_upernet_1xb8-600_shapes-seg-128x128.py')
 
 
 @pytest.fixture(scope='module')
@@ -54,11 +54,10 @@ def two_steps(shapes, work_dir, batch_size):
         constructor='BackboneLayerDecay',
         paramwise_cfg=cfg.optim_wrapper.paramwise_cfg)
     cfg.param_scheduler = None
-    cfg.custom_imports.imports += ['projects.detection']
-    norm_cfg = dict(type='EmptySafeSyncBN')  # SyncBN that knows the CPU
-    cfg.model.backbone.update(drop_path_rate=0., norm_cfg=norm_cfg)
+    cfg.model.backbone.drop_path_rate = 0.
     for head in (cfg.model.decode_head, cfg.model.auxiliary_head):
-        head.update(dropout_ratio=0., norm_cfg=norm_cfg)
+        assert head.norm_cfg.type == 'SyncBN'
+        head.dropout_ratio = 0.
     work_dir.mkdir()
     path = work_dir / 'config.py'
     cfg.dump(path)
@@ -106,6 +105,27 @@ def test_metrics_of_saved_predictions(trained, shapes, tmp_path):
     assert online['mAcc'] == pytest.approx(
         float((intersection / label).nanmean()) * 100, abs=0.006)
     assert read_metrics(trained)['mIoU'] == online['mIoU']
+
+    done = run_tool('analysis/eval_metric.py', trained / 'config.py', out)
+    assert done.returncode == 0, done.stderr
+    offline = dict(
+        line.split(': ') for line in done.stdout.splitlines()
+        if line.split(': ')[0] in ('aAcc', 'mIoU', 'mAcc'))
+    assert {
+        key: float(value)
+        for key, value in offline.items()
+    } == {
+        key: online[key]
+        for key in ('aAcc', 'mIoU', 'mAcc')
+    }
+    some = sorted(out.iterdir())[0]
+    Image.new('L', (5, 4)).save(some)
+    done = run_tool('analysis/eval_metric.py', trained / 'config.py', out)
+    assert done.returncode == 1
+    assert f'{some} has (4, 5) pixels; the annotation' in done.stderr
+    some.unlink()
+    done = run_tool('analysis/eval_metric.py', trained / 'config.py', out)
+    assert done.returncode == 1 and f'label map {some} of' in done.stderr
 
 
 def test_two_processes_train_as_one(trained, shapes, tmp_path):

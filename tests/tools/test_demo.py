@@ -83,6 +83,16 @@ def test_no_classes(tree: Callable[..., Path], names: tuple[str, ...]) -> None:
     assert sorted(images.train) == sorted(names)
 
 
+def test_few_images_are_of_all_classes(tree: Callable[..., Path]) -> None:
+    images = find_images(
+        tree(*(f'{kind}/{n}.png' for kind in 'abc' for n in range(10))))
+    few = images.few(6, 5)
+    assert set(few.train) < set(images.train) and few.root == images.root
+    assert [line.split()[-1] for line in few.train] == list('001122')
+    assert [line.split()[-1] for line in few.val] == list('00112')
+    assert images.few(99, 99) == images
+
+
 def test_data_set_reads_the_lists(shapes: Path, tmp_path: Path) -> None:
     """As those of the folders, image by image."""
     from mmpretrain.datasets import CustomDataset

@@ -2,6 +2,8 @@
 
     python tools/test.py CONFIG CHECKPOINT --out FILE.pkl
     python tools/analysis/eval_metric.py CONFIG FILE.pkl [--cfg-options ...]
+
+Segmentation saves label maps: give a folder in place of the file.
 """
 import argparse
 import sys

@@ -1,7 +1,7 @@
 """Kinetics-400 for fine-tuning and multi-view tests: VideoMAE's protocol.
 
 `data_root` holds the videos, their shorter side about 320 pixels, and the
-lists `train.txt` and `val.txt`; see projects/video/README.md.
+lists `train.txt` and `val.txt`; see docs/video_data.md.
 """
 data_preprocessor = dict(
     type='ClipDataPreprocessor',

@@ -1,7 +1,7 @@
 """Something-Something v2: fine-tuning and multi-view tests, as VideoMAE.
 
 `data_root` holds the videos and the labels as they are published; see
-projects/video/README.md. Nothing is flipped: left and right are classes.
+docs/video_data.md. Nothing is flipped: left and right are classes.
 """
 data_preprocessor = dict(
     type='ClipDataPreprocessor',

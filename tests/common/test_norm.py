@@ -5,7 +5,7 @@ from mmcv.cnn import ConvModule
 from norm_worker import CHANNELS, batches, compute, make, work
 from torch import multiprocessing, nn
 
-from projects.detection import EmptySafeSyncBN
+from projects.common.norm import EmptySafeSyncBN, sync_without_gpu
 
 SIZES = [(5, 3), (4, 0), (0, 0)]  # regions of two processes, case by case
 
@@ -50,6 +50,24 @@ def test_alone_it_is_batch_norm_and_survives_nothing():
     assert not weight_grad.any() and not bias_grad.any()
     torch.testing.assert_close(norm.state_dict(), before)
     assert norm.eval()(x[:0]).shape == (0, CHANNELS, 4, 4)
+
+
+def test_what_needs_a_gpu_is_replaced():
+    """Names, parameters and statistics stay; other norms are left alone."""
+    model = nn.Sequential(
+        nn.SyncBatchNorm(CHANNELS, eps=1e-3, momentum=None, affine=False),
+        nn.Sequential(nn.SyncBatchNorm(CHANNELS)), nn.BatchNorm2d(CHANNELS))
+    state = model.state_dict()
+    weight = model[1][0].weight
+    replaced = sync_without_gpu(model)
+    modules = replaced[0], replaced[1][0], replaced[2]
+    assert [type(module) for module in modules
+            ] == [EmptySafeSyncBN, EmptySafeSyncBN, nn.BatchNorm2d]
+    assert (replaced[0].eps, replaced[0].momentum) == (1e-3, None)
+    assert replaced[1][0].weight is weight
+    torch.testing.assert_close(replaced.state_dict(), state)
+    alone = sync_without_gpu(nn.SyncBatchNorm(CHANNELS).eval())
+    assert type(alone) is EmptySafeSyncBN and not alone.training
 
 
 def test_mmcv_names_it_bn():

@@ -1,11 +1,11 @@
-"""UperNet with the tiny ConvMAE, 1,000 iterations on the embedded shapes.
+"""UperNet with the tiny ConvMAE, 600 iterations on the embedded shapes.
 
 Paper    arXiv:2205.03892, section 3.3; a model of this size is ours
 Run      python tools/train.py configs/convmae/demo/<this file>
          without pretraining: --cfg-options model.backbone.init_cfg=None
 Expect   nothing published
 Differs  from the ADE20K recipe by a size, a learning rate and a warm-up that
-         suit a thousand iterations on a CPU
+         suit 600 iterations on a CPU
 """
 _base_ = [
     '../../_base_/models/upernet.py',
@@ -41,9 +41,9 @@ model = dict(
     test_cfg=dict(crop_size=(128, 128), stride=(85, 85)))
 
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
-_base_.param_scheduler[0].end = 1001
-_base_.param_scheduler[1].end = 101
-train_cfg = dict(max_iters=1000, val_interval=500)
-default_hooks = dict(checkpoint=dict(interval=500))
+_base_.param_scheduler[0].end = 601
+_base_.param_scheduler[1].end = 61
+train_cfg = dict(max_iters=600, val_interval=600)
+default_hooks = dict(checkpoint=dict(interval=300))
 randomness = dict(seed=0)
 auto_scale_lr = dict(base_batch_size=8)
