@@ -93,6 +93,7 @@ val_dataloader = dict(
         data_prefix='20bn-something-something-v2',
         suffix='.webm',
         num_classes=174,
+        test_mode=True,
         pipeline=val_pipeline))
 val_evaluator = dict(type='MultiViewAccuracy', topk=(1, 5))
 
@@ -111,5 +112,6 @@ test_dataloader = dict(
         num_classes=174,
         num_clips=2,
         num_crops=3,
+        test_mode=True,
         pipeline=test_pipeline))
 test_evaluator = val_evaluator
