@@ -1,7 +1,7 @@
 """Kinetics-400 for masked video modelling.
 
 `data_root` holds the videos, their shorter side about 320 pixels, and the
-list `train.txt`; see projects/video/README.md. Its labels are not used; for a
+list `train.txt`; see docs/video_data.md. Its labels are not used; for a
 list of paths alone set `with_label=False`.
 """
 data_preprocessor = dict(

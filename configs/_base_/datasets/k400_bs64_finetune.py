@@ -1,7 +1,7 @@
 """Kinetics-400 for fine-tuning and multi-view tests: VideoMAE's protocol.
 
 `data_root` holds the videos, their shorter side about 320 pixels, and the
-lists `train.txt` and `val.txt`; see projects/video/README.md.
+lists `train.txt` and `val.txt`; see docs/video_data.md.
 """
 data_preprocessor = dict(
     type='ClipDataPreprocessor',
@@ -88,6 +88,7 @@ val_dataloader = dict(
         data_root='data/k400',
         ann_file='val.txt',
         num_classes=400,
+        test_mode=True,
         pipeline=val_pipeline))
 val_evaluator = dict(type='MultiViewAccuracy', topk=(1, 5))
 
@@ -103,5 +104,6 @@ test_dataloader = dict(
         num_classes=400,
         num_clips=5,
         num_crops=3,
+        test_mode=True,
         pipeline=test_pipeline))
 test_evaluator = val_evaluator

@@ -49,6 +49,7 @@ val_dataloader = dict(
         ann_file='val.txt',
         num_classes=8,
         num_clips=2,
+        test_mode=True,
         pipeline=test_pipeline))
 val_evaluator = dict(type='MultiViewAccuracy', topk=1)
 

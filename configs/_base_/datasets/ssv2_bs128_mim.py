@@ -1,7 +1,7 @@
 """Something-Something v2 for masked video modelling, without labels.
 
 `data_root` holds the videos and the labels as they are published; see
-projects/video/README.md.
+docs/video_data.md.
 """
 data_preprocessor = dict(
     type='ClipDataPreprocessor',

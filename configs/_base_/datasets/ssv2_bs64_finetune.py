@@ -1,7 +1,7 @@
 """Something-Something v2: fine-tuning and multi-view tests, as VideoMAE.
 
 `data_root` holds the videos and the labels as they are published; see
-projects/video/README.md. Nothing is flipped: left and right are classes.
+docs/video_data.md. Nothing is flipped: left and right are classes.
 """
 data_preprocessor = dict(
     type='ClipDataPreprocessor',
@@ -93,6 +93,7 @@ val_dataloader = dict(
         data_prefix='20bn-something-something-v2',
         suffix='.webm',
         num_classes=174,
+        test_mode=True,
         pipeline=val_pipeline))
 val_evaluator = dict(type='MultiViewAccuracy', topk=(1, 5))
 
@@ -111,5 +112,6 @@ test_dataloader = dict(
         num_classes=174,
         num_clips=2,
         num_crops=3,
+        test_mode=True,
         pipeline=test_pipeline))
 test_evaluator = val_evaluator

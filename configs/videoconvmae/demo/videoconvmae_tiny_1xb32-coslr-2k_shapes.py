@@ -1,4 +1,4 @@
-"""Tiny VideoConvMAE, 600 iterations on the embedded clips.
+"""Tiny VideoConvMAE, 2,000 iterations on the embedded clips.
 
 Part of `make demo METHOD=video`.
 
@@ -20,10 +20,18 @@ custom_imports = dict(
 
 model = dict(
     masking=dict(ratio=0.75),
-    backbone=dict(arch='tiny', img_size=64, num_frames=8),
+    backbone=dict(
+        arch=dict(
+            _delete_=True,  # the base names one
+            channels=(16, 32, 64),
+            depths=(1, 1, 2),
+            mlp_ratios=(4, 4, 4),
+            num_heads=4),
+        img_size=64,
+        num_frames=8),
     neck=dict(
-        in_channels=128,
-        stage_channels=(32, 64),
+        in_channels=64,
+        stage_channels=(16, 32),
         channels=64,
         depth=1,
         num_heads=4,
@@ -41,15 +49,15 @@ optim_wrapper = dict(
         norm_decay_mult=0., bias_decay_mult=0., flat_decay_mult=0.))
 param_scheduler = [
     dict(type='LinearLR', start_factor=1e-3, by_epoch=False, begin=0, end=50),
-    dict(type='CosineAnnealingLR', by_epoch=False, begin=50, end=600)
+    dict(type='CosineAnnealingLR', by_epoch=False, begin=50, end=2000)
 ]
-train_cfg = dict(by_epoch=False, max_iters=600)
+train_cfg = dict(by_epoch=False, max_iters=2000)
 val_dataloader = val_evaluator = None
 test_dataloader = test_evaluator = None
 
 default_hooks = dict(
     logger=dict(interval=25, log_metric_by_epoch=False),
-    checkpoint=dict(by_epoch=False, interval=100, max_keep_ckpts=1))
+    checkpoint=dict(by_epoch=False, interval=500, max_keep_ckpts=1))
 log_processor = dict(by_epoch=False)
 randomness = dict(seed=0)
 auto_scale_lr = dict(base_batch_size=32)

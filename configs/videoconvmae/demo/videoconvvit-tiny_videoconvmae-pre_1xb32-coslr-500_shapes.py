@@ -1,4 +1,4 @@
-"""Tiny VideoConvMAE fine-tuned for 150 iterations on the embedded clips.
+"""Tiny VideoConvMAE fine-tuned for 500 iterations on the embedded clips.
 
 Part of `make demo METHOD=video`.
 
@@ -19,17 +19,22 @@ custom_imports = dict(
 
 model = dict(
     backbone=dict(
-        arch='tiny',
+        arch=dict(
+            _delete_=True,  # the base names one
+            channels=(16, 32, 64),
+            depths=(1, 1, 2),
+            mlp_ratios=(4, 4, 4),
+            num_heads=4),
         img_size=64,
         num_frames=8,
         drop_path_rate=0.,
         init_cfg=dict(
-            checkpoint='work_dirs/videoconvmae_tiny_1xb32-coslr-600_shapes/'
-            'iter_600.pth')),
-    neck=dict(channels=128),
+            checkpoint='work_dirs/videoconvmae_tiny_1xb32-coslr-2k_shapes/'
+            'iter_2000.pth')),
+    neck=dict(channels=64),
     head=dict(
         num_classes=8,
-        in_channels=128,
+        in_channels=64,
         loss=dict(_delete_=True, type='CrossEntropyLoss')),
     train_cfg=None)
 
@@ -44,15 +49,15 @@ optim_wrapper = dict(
         norm_decay_mult=0., bias_decay_mult=0., flat_decay_mult=0.))
 param_scheduler = [
     dict(type='LinearLR', start_factor=1e-3, by_epoch=False, begin=0, end=50),
-    dict(type='CosineAnnealingLR', by_epoch=False, begin=50, end=150)
+    dict(type='CosineAnnealingLR', by_epoch=False, begin=50, end=500)
 ]
-train_cfg = dict(by_epoch=False, max_iters=150, val_interval=150)
+train_cfg = dict(by_epoch=False, max_iters=500, val_interval=500)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 
 default_hooks = dict(
     logger=dict(interval=25, log_metric_by_epoch=False),
-    checkpoint=dict(by_epoch=False, interval=150, max_keep_ckpts=1))
+    checkpoint=dict(by_epoch=False, interval=500, max_keep_ckpts=1))
 log_processor = dict(by_epoch=False)
 randomness = dict(seed=0)
 auto_scale_lr = dict(base_batch_size=32)
