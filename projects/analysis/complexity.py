@@ -39,12 +39,12 @@ class Complexity:
     """Cost of a model, and of each of its parts.
 
     Attributes:
-        shape: (height, width) of the image in pixels.
+        shape: Size of the image in pixels, (height, width).
         protocol: What was run, in words.
         total: The whole model.
         parts: Cost of each part that has parameters, by its name.
     """
-    shape: tuple[int, int]
+    shape: tuple[int, ...]
     protocol: str
     total: Cost
     parts: dict[str, Cost]
@@ -54,8 +54,8 @@ class Complexity:
         return asdict(self)
 
     def __str__(self) -> str:
-        height, width = self.shape
-        rows = [f'one image of {height} x {width}: {self.protocol}',
+        size = ' x '.join(map(str, self.shape))
+        rows = [f'one image of {size}: {self.protocol}',
                 f'{"part":<24}{"parameters":>14}{"trainable":>14}'
                 f'{"MACs (G)":>12}']  # yapf: disable
         for name, cost in (*self.parts.items(), ('total', self.total)):
@@ -80,7 +80,7 @@ def default_shape(cfg: Config) -> tuple[int, int]:
 
 
 def measure(cfg: Config,
-            shape: tuple[int, int] | None = None,
+            shape: tuple[int, ...] | None = None,
             change: Callable[[nn.Module], None] | None = None) -> Complexity:
     """Count the parameters and multiply-accumulates of a config's model.
 

@@ -115,8 +115,8 @@ class AttentionStep(TrainStep):
     def held(self) -> tuple[int, Tensor]:
         """See :class:`TrainStep`; without the tokens that come in."""
         inputs = [run.args[0] for run, _ in self.runs]
-        held, outputs = held_for_backward(
-            self.forward, [*self.model.parameters(), *inputs])
+        held, outputs = held_for_backward(self.forward,
+                                          [*self.model.parameters(), *inputs])
         return held, outputs[-1].detach()
 
     def macs(self) -> int:
