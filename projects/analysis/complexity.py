@@ -48,7 +48,7 @@ class Complexity:
         parts: Cost of each part that has parameters, by its name.
         num_images: Number of images whose mean cost this is.
     """
-    shape: tuple[int, int]
+    shape: tuple[int, ...]
     protocol: str
     total: Cost
     parts: dict[str, Cost]
@@ -110,7 +110,7 @@ def shown_shape(cfg: Config, shape: tuple[int, int]) -> tuple[int, int]:
 
 
 def measure(cfg: Config,
-            shape: tuple[int, int] | None = None,
+            shape: tuple[int, ...] | None = None,
             change: Callable[[nn.Module], None] | None = None) -> Complexity:
     """Count the parameters and multiply-accumulates of a config's model.
 

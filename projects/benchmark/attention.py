@@ -5,7 +5,7 @@ from functools import partial
 
 import torch
 from mmengine.registry import MODELS, DefaultScope
-from torch import Tensor, nn
+from torch import Tensor
 from torch._subclasses import FakeTensorMode
 
 from projects.common.attention import Attention
@@ -70,29 +70,28 @@ class AttentionStep(TrainStep):
 
     def _record(self) -> list[Call]:
         """The calls of a training step, seen on tensors without values."""
-        calls = []
+        calls: list[Call] = []
 
-        def watch(name: str, _module: nn.Module, args: tuple,
-                  kwargs: dict) -> None:
-            x, span, bias = (*args, (),
-                             None)[:3] if len(args) < 3 else args[:3]
-            span = kwargs.get('span', span)
-            bias = kwargs.get('bias', bias)
+        def record(name: str,
+                   qkv_BNC: Tensor,
+                   span: Grid = (),
+                   bias: Bias | None = None,
+                   inside_BN: Tensor | None = None) -> Tensor:
+            batch, length, width = qkv_BNC.shape
+            shape = batch, length, width // 3
+            shared = None
             if bias is not None:
-                shapes = tuple(
-                    tuple(tensor.shape) for tensor in bias.tensors())
-                bias = type(bias), shapes
-            calls.append(Call(name, tuple(x.shape), span, bias))
+                tensors = bias.tensors()
+                shared = type(bias), tuple(tuple(x.shape) for x in tensors)
+            calls.append(Call(name, shape, span, shared))
+            return qkv_BNC.new_empty(shape)
 
         with DefaultScope.overwrite_default_scope(
                 self.variant.cfg.get('default_scope')), FakeTensorMode():
             model = MODELS.build(self.variant.cfg.model).train()
             for name, module in model.backbone.named_modules():
                 if isinstance(module, Attention):
-                    setattr(module, 'attend',
-                            lambda q, *_: torch.empty_like(q))
-                    module.register_forward_pre_hook(
-                        partial(watch, name), with_kwargs=True)
+                    setattr(module, 'mix', partial(record, name))
             images = torch.empty(self.batch, 3, *self.shape)
             if hasattr(model, 'reconstruct'):
                 model.reconstruct(images)
@@ -113,12 +112,12 @@ class AttentionStep(TrainStep):
         with self.autocast():
             return tuple(run() for run, _ in self.runs)
 
-    def held(self) -> int:
-        """Bytes held between the forward and the backward pass, the tokens
-        that come in apart."""
+    def held(self) -> tuple[int, Tensor]:
+        """See :class:`TrainStep`; without the tokens that come in."""
         inputs = [run.args[0] for run, _ in self.runs]
-        return held_for_backward(self.forward,
-                                 [*self.model.parameters(), *inputs])
+        held, outputs = held_for_backward(self.forward,
+                                          [*self.model.parameters(), *inputs])
+        return held, outputs[-1].detach()
 
     def macs(self) -> int:
         """Products of projections and scores."""

@@ -37,18 +37,19 @@ def measure_steps(mode: str, variants: Sequence[Variant], setting: Setting,
         step = STEPS[mode](variant, setting, weights)
         weights = weights or step.model
         steps.append(step)
-    facts = [_facts(step, steps[0]) for step in steps]
+    looks = [_look(step, steps[0]) for step in steps]
     times = take_turns(steps, iters, warmup, setting.device)
     results = [
         Result(
             step.variant.name,
             'images',
             step.batch,
-            of_step,
+            found,
             macs=step.macs(),
-            held=step.held() if isinstance(step, TrainStep) else None,
+            held=held,
             peak=step.peak(),
-            facts=found) for step, of_step, found in zip(steps, times, facts)
+            facts=facts)
+        for step, found, (held, facts) in zip(steps, times, looks)
     ]
     size = 'x'.join(map(str, steps[0].shape))
     command = dict(
@@ -64,17 +65,19 @@ def measure_steps(mode: str, variants: Sequence[Variant], setting: Setting,
                   matmul_rate(setting.device, setting.dtype))
 
 
-def _facts(step: Step, first: Step) -> dict[str, object]:
-    """What shows that two variants do the same; before any update."""
-    found: dict[str, object] = {}
+def _look(step: Step, first: Step) -> tuple[int | None, dict[str, object]]:
+    """Before any update: the memory held for backward if there is any, and
+    what shows that two variants compute the same."""
+    held: int | None = None
+    facts: dict[str, object] = {}
     if isinstance(step, AttentionStep):
-        found['calls'] = step.describe()
+        facts['calls'] = step.describe()
     if isinstance(step, TrainStep):
-        output = step.forward()[-1].detach().double()
+        held, output = step.held()
         if output.ndim == 0:
-            found['loss'] = output.item()
+            facts['loss'] = output.item()
         else:
-            found['mean_square'] = output.square().mean().item()
+            facts['mean_square'] = output.double().square().mean().item()
     if step is not first:
-        found['same_weights'] = same_shapes(step.model, first.model)
-    return found
+        facts['same_weights'] = same_shapes(step.model, first.model)
+    return held, facts

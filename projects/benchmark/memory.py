@@ -4,6 +4,7 @@ import gc
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -11,17 +12,22 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from .machine import synchronise
 
+Output = TypeVar('Output')
 
-def held_for_backward(
-    forward: Callable[[], object], without: Iterable[Tensor] = ()) -> int:
+
+def held_for_backward(forward: Callable[[], Output],
+                      without: Iterable[Tensor]) -> tuple[int, Output]:
     """Bytes that a forward pass keeps until its backward pass.
 
     Every tensor that autograd saves is looked at; a storage counts once,
     however many views of it are saved.
 
     Args:
-        forward: Runs the forward pass; what it returns is kept meanwhile.
+        forward: Runs the forward pass.
         without: Tensors that exist anyway, such as parameters.
+
+    Returns:
+        The bytes, and what ``forward`` returned.
     """
     held: dict[int, int] = {}
 
@@ -34,8 +40,7 @@ def held_for_backward(
         output = forward()
     for tensor in without:
         held.pop(tensor.untyped_storage()._cdata, None)
-    del output
-    return sum(held.values())
+    return sum(held.values()), output
 
 
 def peak_above_start(step: Callable[[], object],

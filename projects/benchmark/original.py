@@ -90,9 +90,13 @@ def use_explicit_attention(model: nn.Module) -> bool:
 # --- multi-layer perceptron ---
 
 
-def plain_mlp(mlp: Mlp, x_BNC: Tensor) -> Tensor:
+def plain_mlp(mlp: Mlp,
+              x_BNC: Tensor,
+              factor_C: Tensor | None = None,
+              keep: bool = True) -> Tensor:
     """What :class:`Mlp` computes, by separate operations."""
-    return mlp.fc2(F.gelu(mlp.fc1(x_BNC)))
+    x_BNC = mlp.fc2(F.gelu(mlp.fc1(x_BNC)))
+    return x_BNC if factor_C is None else x_BNC * factor_C
 
 
 def use_plain_mlp(model: nn.Module) -> bool:

@@ -139,10 +139,12 @@ class TrainStep(Step):
             for x in maps
         ]
 
-    def held(self) -> int:
-        """Bytes held between the forward and the backward pass."""
+    def held(self) -> tuple[int, Tensor]:
+        """Bytes held between the forward and the backward pass, and the last
+        of the outputs."""
         state = [*self.model.parameters(), *self.model.buffers()]
-        return held_for_backward(self.forward, state)
+        held, outputs = held_for_backward(self.forward, state)
+        return held, outputs[-1].detach()
 
 
 class Inference(Step):

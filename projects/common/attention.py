@@ -44,13 +44,32 @@ class Attention(nn.Module):
             bias: Relative positions shared with other blocks.
             inside_BN: False at tokens that may not be attended to.
         """
-        batch, length, channels = x_BNC.shape
-        qkv = self.qkv(x_BNC).view(batch, length, 3, self.num_heads, -1)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4)
+        mixed_BNC = self.mix(self.qkv(x_BNC), span, bias, inside_BN)
+        return self.proj(mixed_BNC)
+
+    def mix(self,
+            qkv_BNC: Tensor,
+            span: Grid = (),
+            bias: Bias | None = None,
+            inside_BN: Tensor | None = None) -> Tensor:
+        """Attention between the two projections.
+
+        Args:
+            qkv_BNC: Queries, keys and values, (B, N, 3C).
+            span: See :meth:`forward`, and so the others.
+            bias: As well.
+            inside_BN: As well.
+
+        Returns:
+            Tensor (B, N, C).
+        """
+        qkv = qkv_BNC.unflatten(2, (3, self.num_heads, -1))
+        # apart before transposed: their gradients come together in one copy
+        q, k, v = (x_BNMD.transpose(1, 2) for x_BNMD in qkv.unbind(2))
         if bias is None:
             bias = self.bias(q, span)
-        x = self.attend(q, k, v, span, bias, inside_BN)
-        return self.proj(x.transpose(1, 2).reshape(batch, length, channels))
+        x_BMND = self.attend(q, k, v, span, bias, inside_BN)
+        return x_BMND.transpose(1, 2).flatten(2)
 
     def attend(self, q_BMND: Tensor, k_BMND: Tensor, v_BMND: Tensor,
                span: Grid, bias: Bias | None,

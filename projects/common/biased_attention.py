@@ -17,6 +17,7 @@ of queries.
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -50,9 +51,17 @@ class Bias:
         """Add the bias to a chunk of scores, in place."""
         raise NotImplementedError
 
-    def collect(self, gradients: list[Tensor], grad_mbyXYX: Tensor,
+    def collected(self) -> list[torch.Size]:
+        """Shapes of what :meth:`collect` adds to."""
+        raise NotImplementedError
+
+    def collect(self, collected: list[Tensor], grad_mbyXYX: Tensor,
                 chunk: Chunk) -> None:
-        """Add a chunk's share to the gradient of each of the tensors."""
+        """Add a chunk's share to what the gradients are made of."""
+        raise NotImplementedError
+
+    def gradients(self, collected: list[Tensor]) -> list[Tensor]:
+        """Gradients of the tensors, when all chunks are collected."""
         raise NotImplementedError
 
 
@@ -73,7 +82,11 @@ class TableBias(Bias):
         bias_mYXYX = table.unfold(1, height, 1).unfold(2, width, 1)
         scores_mbyXYX += bias_mYXYX[:, None, chunk.rows]
 
-    def collect(self, gradients: list[Tensor], grad_mbyXYX: Tensor,
+    def collected(self) -> list[torch.Size]:
+        """See :class:`Bias`."""
+        return [self.table_MTS.shape]
+
+    def collect(self, collected: list[Tensor], grad_mbyXYX: Tensor,
                 chunk: Chunk) -> None:
         """See :class:`Bias`."""
         rows, _, height, width = grad_mbyXYX.shape[2:]
@@ -81,20 +94,45 @@ class TableBias(Bias):
         offsets = (rows + height - 1, 2 * width - 1)
         grad_m1TS = F.fold(grad_mQN, offsets, (rows, width))
         first = chunk.rows.start
-        gradients[0][chunk.heads, first:first + offsets[0]] += grad_m1TS[:, 0]
+        collected[0][chunk.heads, first:first + offsets[0]] += grad_m1TS[:, 0]
+
+    def gradients(self, collected: list[Tensor]) -> list[Tensor]:
+        """See :class:`Bias`."""
+        return collected
 
 
 @dataclass(frozen=True)
 class AxisBias(Bias):
     """A value for each query and key row, plus one for its key column.
 
+    Both are products with the query and made anew where they are needed.
+
     Attributes:
-        rows_BMYXY: (B, M, Y, X, Y), the last axis being the keys' rows from
-            the last to the first.
-        columns_BMYXX: (B, M, Y, X, X), as well for the keys' columns.
+        q_BMND: Queries, not scaled.
+        rows_YDY: For each query row the embeddings of its offsets to the
+            keys' rows, those from the last to the first.
+        columns_XDX: As well for columns.
     """
-    rows_BMYXY: Tensor
-    columns_BMYXX: Tensor
+    q_BMND: Tensor
+    rows_YDY: Tensor
+    columns_XDX: Tensor
+
+    @cached_property
+    def rows_BMYXY(self) -> Tensor:
+        """The share of the bias that the keys' rows decide."""
+        return torch.einsum('bmyxd,ydk->bmyxk', self._q_BMYXD,
+                            self.rows_YDY.to(self.q_BMND.dtype))
+
+    @cached_property
+    def columns_BMYXX(self) -> Tensor:
+        """The share that the keys' columns decide."""
+        return torch.einsum('bmyxd,xdk->bmyxk', self._q_BMYXD,
+                            self.columns_XDX.to(self.q_BMND.dtype))
+
+    @property
+    def _q_BMYXD(self) -> Tensor:
+        span = len(self.rows_YDY), len(self.columns_XDX)
+        return self.q_BMND.unflatten(2, span)
 
     def add_to(self, scores_mbyXYX: Tensor, chunk: Chunk) -> None:
         """See :class:`Bias`."""
@@ -102,13 +140,31 @@ class AxisBias(Bias):
         scores_mbyXYX += self.rows_BMYXY[where].transpose(0, 1)[..., None]
         scores_mbyXYX += self.columns_BMYXX[where].transpose(0, 1).unsqueeze(4)
 
-    def collect(self, gradients: list[Tensor], grad_mbyXYX: Tensor,
+    def collected(self) -> list[torch.Size]:
+        """See :class:`Bias`."""
+        return [self.rows_BMYXY.shape, self.columns_BMYXX.shape]
+
+    def collect(self, collected: list[Tensor], grad_mbyXYX: Tensor,
                 chunk: Chunk) -> None:
         """See :class:`Bias`."""
         where = chunk.samples, chunk.heads, chunk.rows
-        rows, columns = gradients
+        rows, columns = collected
         rows[where] = grad_mbyXYX.sum(5).transpose(0, 1)
         columns[where] = grad_mbyXYX.sum(4).transpose(0, 1)
+
+    def gradients(self, collected: list[Tensor]) -> list[Tensor]:
+        """See :class:`Bias`."""
+        rows, columns = collected
+        q_BMYXD = self._q_BMYXD.to(rows.dtype)
+        dq_BMYXD = torch.einsum('bmyxk,ydk->bmyxd', rows,
+                                self.rows_YDY.to(rows.dtype))
+        dq_BMYXD += torch.einsum('bmyxk,xdk->bmyxd', columns,
+                                 self.columns_XDX.to(rows.dtype))
+        return [
+            dq_BMYXD.flatten(2, 3),
+            torch.einsum('bmyxd,bmyxk->ydk', q_BMYXD, rows),
+            torch.einsum('bmyxd,bmyxk->xdk', q_BMYXD, columns)
+        ]
 
 
 def biased_attention(q_BMND: Tensor,
@@ -176,7 +232,8 @@ class _BiasedAttention(torch.autograd.Function):
                 -1, keepdim=True)
             mean_MBN1 = mean_BNM1.permute(2, 0, 1, 3)
             dq, dk, dv = (scores.new_zeros(v_MBND.shape) for _ in range(3))
-            of_bias = [scores.new_zeros(tensor.shape) for tensor in tensors]
+            bias = scores.bias
+            collected = [scores.new_zeros(x) for x in bias.collected()]
             for chunk in scores.chunks():
                 queries, keys = scores.tokens(chunk)
                 grad = grad_MBND[queries]
@@ -184,10 +241,11 @@ class _BiasedAttention(torch.autograd.Function):
                 dv[keys] += weights.to(v.dtype).mT @ grad
                 ds = (grad @ v_MBND[keys].mT).to(weights.dtype)
                 ds.sub_(mean_MBN1[queries]).mul_(weights)
-                scores.bias.collect(of_bias, scores.by_row(ds), chunk)
+                bias.collect(collected, scores.by_row(ds), chunk)
                 ds = ds.to(v.dtype)
                 dq[queries] = ds @ scores.k_MBND[keys]
                 dk[keys] += ds.mT @ scores.q_MBND[queries]
+            of_bias = bias.gradients(collected)
         dq = dq.mul_(scores.scale).transpose(0, 1).to(q.dtype)
         dk, dv = (x.flip(2).transpose(0, 1).to(q.dtype) for x in (dk, dv))
         of_bias = [x.to(tensor.dtype) for x, tensor in zip(of_bias, tensors)]

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from mmcv.cnn.bricks import DropPath
 from torch import Tensor, nn
 
+from .activation_checkpoint import run
 from .attention import Attention
 from .biased_attention import Bias
 from .gelu_linear import gelu_linear
@@ -32,9 +34,33 @@ class Mlp(nn.Module):
         self.fc1 = nn.Linear(channels, int(channels * ratio))
         self.fc2 = nn.Linear(int(channels * ratio), channels)
 
-    def forward(self, x_BNC: Tensor) -> Tensor:
-        """Map (..., C) to (..., C)."""
-        return gelu_linear(self.fc1(x_BNC), self.fc2.weight, self.fc2.bias)
+    def forward(self,
+                x_BNC: Tensor,
+                factor_C: Tensor | None = None,
+                keep: bool = True) -> Tensor:
+        """Map (..., C) to (..., C).
+
+        Args:
+            x_BNC: Input.
+            factor_C: Scales the channels of the output, if given.
+            keep: Off where the caller computes all this again for the
+                gradients; then GELU need not be computed a third time.
+        """
+        hidden = self.fc1(x_BNC)
+        if keep:
+            return gelu_linear(hidden, *scaled(self.fc2, factor_C))
+        return F.linear(F.gelu(hidden), *scaled(self.fc2, factor_C))
+
+
+def scaled(linear: nn.Linear,
+           factor_C: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Weight and bias of a linear layer with its output scaled.
+
+    Scaling parameters instead of activations holds none for backward.
+    """
+    if factor_C is None:
+        return linear.weight, linear.bias
+    return linear.weight * factor_C[:, None], linear.bias * factor_C
 
 
 class TransformerBlock(nn.Module):
@@ -49,18 +75,22 @@ class TransformerBlock(nn.Module):
         layer_scale: Initial value of a factor on each channel of both
             branches (CaiT, arXiv:2103.17239); None for no factors.
         attention: Makes the attention from width and number of heads.
+        with_cp: Hold less for the backward pass: inputs of both branches,
+            queries, keys, values and what they mix to. The rest is computed
+            again, as far as it is cheap: attention and its projections not.
     """
 
-    def __init__(
-            self,
-            channels: int,
-            num_heads: int,
-            mlp_ratio: float = 4.,
-            drop_path: float = 0.,
-            eps: float = 1e-6,
-            layer_scale: float | None = None,
-            attention: Callable[[int, int], Attention] = Attention) -> None:
+    def __init__(self,
+                 channels: int,
+                 num_heads: int,
+                 mlp_ratio: float = 4.,
+                 drop_path: float = 0.,
+                 eps: float = 1e-6,
+                 layer_scale: float | None = None,
+                 attention: Callable[[int, int], Attention] = Attention,
+                 with_cp: bool = False) -> None:
         super().__init__()
+        self.with_cp = with_cp
         self.ln1 = nn.LayerNorm(channels, eps)
         self.attn = attention(channels, num_heads)
         self.ln2 = nn.LayerNorm(channels, eps)
@@ -82,21 +112,31 @@ class TransformerBlock(nn.Module):
             windows: Where they attend to each other; without, everywhere.
             bias: Relative positions shared with other blocks.
         """
-        h_BNC = self.ln1(x_BNC)
+        cp = self.with_cp
+        qkv_BNC = run(self._project, x_BNC, windows, with_cp=cp)
         if windows is None:
-            h_BNC = self.attn(h_BNC)
+            h_BNC = self.attn.mix(qkv_BNC)
         else:
-            inside_BN = windows.inside(h_BNC)
-            h_BNC = self.attn(
-                windows.split(h_BNC), windows.size, bias, inside_BN)
-            h_BNC = windows.merge(h_BNC)
-        x_BNC = x_BNC + self.drop_path(_scale(h_BNC, self.gamma1))
-        h_BNC = self.ffn(self.ln2(x_BNC))
-        return x_BNC + self.drop_path(_scale(h_BNC, self.gamma2))
+            inside_BN = windows.inside(x_BNC)
+            h_BNC = self.attn.mix(qkv_BNC, windows.size, bias, inside_BN)
+        h_BNC = run(self._project_back, h_BNC, windows, with_cp=cp)
+        x_BNC = x_BNC + self.drop_path(h_BNC)
+        return x_BNC + self.drop_path(run(self._feed, x_BNC, with_cp=cp))
 
+    def _project(self, x_BNC: Tensor, windows: Windows | None) -> Tensor:
+        """Queries, keys and values, in windows."""
+        h_BNC = self.ln1(x_BNC)
+        if windows is not None:
+            h_BNC = windows.split(h_BNC)
+        return self.attn.qkv(h_BNC)
 
-def _scale(x_BNC: Tensor, factor_C: Tensor | None) -> Tensor:
-    return x_BNC if factor_C is None else x_BNC * factor_C
+    def _project_back(self, h_BNC: Tensor, windows: Windows | None) -> Tensor:
+        """Out of the windows; projected, scaled."""
+        h_BNC = F.linear(h_BNC, *scaled(self.attn.proj, self.gamma1))
+        return h_BNC if windows is None else windows.merge(h_BNC)
+
+    def _feed(self, x_BNC: Tensor) -> Tensor:
+        return self.ffn(self.ln2(x_BNC), self.gamma2, not self.with_cp)
 
 
 @dataclass(frozen=True)
@@ -161,6 +201,8 @@ class ConvBlock(nn.Module):
         mlp_ratio: Hidden width of the MLP over ``channels``.
         drop_path: Probability of skipping a branch, per sample.
         eps: Epsilon of both LayerNorms.
+        with_cp: Hold only the inputs of both branches for the backward pass
+            and compute the rest again, but for the last projections.
     """
 
     def __init__(self,
@@ -168,8 +210,10 @@ class ConvBlock(nn.Module):
                  kernel: Grid,
                  mlp_ratio: float = 4.,
                  drop_path: float = 0.,
-                 eps: float = 1e-5) -> None:
+                 eps: float = 1e-5,
+                 with_cp: bool = False) -> None:
         super().__init__()
+        self.with_cp = with_cp
         self.ln1 = nn.LayerNorm(channels, eps)
         self.pw_conv1 = nn.Linear(channels, channels)
         self.dw_conv = CONV[len(kernel)](
@@ -185,7 +229,14 @@ class ConvBlock(nn.Module):
 
     def forward(self, x_BNC: Tensor, layout: CellLayout) -> Tensor:
         """Map (B, N, C) to (B, N, C); ``layout`` places the rows."""
-        h_BNC = layout.spread(self.pw_conv1(self.ln1(x_BNC)))
-        h_BNC = self.pw_conv2(layout.collect(self.dw_conv(h_BNC)))
+        cp = self.with_cp
+        h_BNC = run(self._convolve, x_BNC, layout, with_cp=cp)
         x_BNC = x_BNC + self.drop_path(h_BNC)
-        return x_BNC + self.drop_path(self.ffn(self.ln2(x_BNC)))
+        return x_BNC + self.drop_path(run(self._feed, x_BNC, with_cp=cp))
+
+    def _convolve(self, x_BNC: Tensor, layout: CellLayout) -> Tensor:
+        h_BNC = layout.spread(self.pw_conv1(self.ln1(x_BNC)))
+        return self.pw_conv2(layout.collect(self.dw_conv(h_BNC)))
+
+    def _feed(self, x_BNC: Tensor) -> Tensor:
+        return self.ffn(self.ln2(x_BNC), keep=not self.with_cp)

@@ -20,7 +20,9 @@ class _GeluLinear(torch.autograd.Function):
         hidden = F.gelu(x).to(grad.dtype).flatten(0, -2)
         grad_hidden = (rows @ weight.to(grad.dtype)).view_as(x)
         grad_x = torch.ops.aten.gelu_backward(grad_hidden.to(x.dtype), x)
-        return grad_x, rows.T @ hidden, rows.sum(0)
+        # a product: on a CPU several times as fast as the sum over rows
+        grad_bias = rows.new_ones(1, len(rows)) @ rows
+        return grad_x, rows.T @ hidden, grad_bias[0]
 
 
 def gelu_linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

@@ -103,12 +103,10 @@ def axis_bias(q_BMND: Tensor, rows_TD: Tensor, columns_TD: Tensor,
     offset to the key's row, and so for columns.
     """
     height, width = span
-    q_BMYXD = q_BMND.unflatten(2, span)
-    rows_YDY = resample_axis(rows_TD, 2 * height - 1).unfold(0, height, 1)
-    columns_XDX = resample_axis(columns_TD, 2 * width - 1).unfold(0, width, 1)
-    return AxisBias(
-        torch.einsum('bmyxd,ydk->bmyxk', q_BMYXD, rows_YDY),
-        torch.einsum('bmyxd,xdk->bmyxk', q_BMYXD, columns_XDX))
+    rows_TD = resample_axis(rows_TD, 2 * height - 1)
+    columns_TD = resample_axis(columns_TD, 2 * width - 1)
+    return AxisBias(q_BMND, rows_TD.unfold(0, height, 1),
+                    columns_TD.unfold(0, width, 1))
 
 
 class SharedTable(nn.Module):

@@ -18,6 +18,7 @@ from mmcv.cnn import build_norm_layer
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
+from projects.common.activation_checkpoint import run
 from projects.common.attention import Attention, AxisAttention, TableAttention
 from projects.common.biased_attention import Bias
 from projects.common.blocks import (CONV, CellLayout, ConvBlock,
@@ -175,6 +176,9 @@ class ConvViT(PretrainedModule):
         norm_cfg: Norm of that convolution.
         frozen_stages: Freeze the first so many stages; 3 freezes the whole
             backbone; 0 freezes nothing.
+        with_cp: Hold less for the backward pass and compute again what is
+            cheap: stems, norms, depthwise convolutions and the first halves
+            of MLPs, but no attention.
         init_cfg: ``dict(type='Pretrained', checkpoint=..., prefix=...)``.
 
     Raises:
@@ -205,6 +209,7 @@ class ConvViT(PretrainedModule):
                  down4: str = 'maxpool',
                  norm_cfg: dict = dict(type='SyncBN'),
                  frozen_stages: int = 0,
+                 with_cp: bool = False,
                  init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
         arch = parse_arch(arch)
@@ -213,6 +218,7 @@ class ConvViT(PretrainedModule):
         self.masked_conv = masked_conv
         self.out_indices = tuple(out_indices)
         self.frozen_stages = frozen_stages
+        self.with_cp = with_cp
         dims = len(self.STRIDES[0])
         self.grid = self._stored_grid(img_size, 'img_size')
         self._set_attention(window_size, shift_windows, global_blocks, rel_pos,
@@ -226,7 +232,7 @@ class ConvViT(PretrainedModule):
             if index < 2:
                 blocks = [
                     ConvBlock(channels, (dw_kernel, ) * dims, ratio,
-                              next(rates), conv_eps)
+                              next(rates), conv_eps, with_cp)
                     for _ in range(self.depths[index])
                 ]
                 stages.append(Stage(embed, blocks))
@@ -234,7 +240,7 @@ class ConvViT(PretrainedModule):
                 blocks = [
                     TransformerBlock(channels, arch['num_heads'], ratio,
                                      next(rates), attn_eps, layer_scale,
-                                     self._attention(block))
+                                     self._attention(block), with_cp)
                     for block in range(self.depths[index])
                 ]
                 stages.append(
@@ -362,11 +368,19 @@ class ConvViT(PretrainedModule):
             module.eval()
         return self
 
-    def _tokens(self, x_BLPC: Tensor, grid: Grid) -> Tensor:
+    def _stem(self, index: int, x_NCX: Tensor) -> Tensor:
+        """All cells (N, L, C) of a stage from the finer map, or the image."""
+
+        def embed(x_NCX: Tensor) -> Tensor:
+            blocks = nest(x_NCX, [self.STRIDES[index]])
+            return self.stages[index].patch_embed(blocks)
+
+        return run(embed, x_NCX, with_cp=self.with_cp)
+
+    def _tokens(self, x_NCX: Tensor, grid: Grid) -> Tensor:
         """All stage-3 tokens before masking, position embedding added."""
-        stage = self.stages[-1]
-        x_BLC = stage.token_proj(stage.patch_embed(x_BLPC))
-        return x_BLC + self._pos(grid)
+        x_NLC = self.stages[-1].token_proj(self._stem(-1, x_NCX))
+        return x_NLC + self._pos(grid)
 
     def _pos(self, grid: Grid) -> Tensor:
         return resample_pos_embed(self.pos_embed, self.grid, grid)
@@ -401,7 +415,7 @@ class ConvViT(PretrainedModule):
             layout = CellLayout(
                 self._stage_grid(grid, index),
                 visible_BN1=None if visible is None else visible[index])
-            x_BNC = stage.patch_embed(nest(x_NCX, [self.STRIDES[index]]))
+            x_BNC = self._stem(index, x_NCX)
             if index == 0 and shown_BN1 is not None:
                 x_BNC = x_BNC * shown_BN1
             for block in stage.blocks:
@@ -416,7 +430,7 @@ class ConvViT(PretrainedModule):
         """Feature maps (N, C_i, X / stride_i) chosen by ``out_indices``."""
         grid = self.token_grid(x_NCX)
         maps = self.embed(x_NCX)
-        x_NLC = self._tokens(nest(maps[-1], [self.STRIDES[-1]]), grid)
+        x_NLC = self._tokens(maps[-1], grid)
         for block, windows, bias in self._attending_blocks(grid):
             x_NLC = block(x_NLC, windows, bias)
         maps.append(x_NLC.transpose(1, 2).unflatten(2, grid))
@@ -516,7 +530,7 @@ class ConvViT(PretrainedModule):
             mask.take(nest(x, self._finer(index)))
             for index, x in enumerate(maps)
         ]
-        tokens = self._tokens(nest(maps[-1], [self.STRIDES[-1]]), grid)
+        tokens = self._tokens(maps[-1], grid)
         return mask.take(tokens), cells
 
     def _encode_all_tokens(self, x_NCX: Tensor, mask: TokenMask,
@@ -528,7 +542,7 @@ class ConvViT(PretrainedModule):
         visible = [shown_BN1, coarse_BN1] if self.masked_conv else None
         maps = self.embed(x_NCX, visible, shown_BN1)
         cells = [nest(x, self._finer(i)) for i, x in enumerate(maps)]
-        return self._tokens(nest(maps[-1], [self.STRIDES[-1]]), grid), cells
+        return self._tokens(maps[-1], grid), cells
 
     def get_layer_depth(self,
                         param_name: str,

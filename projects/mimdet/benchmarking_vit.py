@@ -9,6 +9,7 @@ import torch
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
+from projects.common.activation_checkpoint import run
 from projects.common.blocks import TransformerBlock
 from projects.common.checkpoint import Rename, rename
 from projects.common.grid import Grid
@@ -17,7 +18,6 @@ from projects.common.pos_embed import (resample_on_load, resample_pos_embed,
 from projects.common.rel_pos import TABLE, SharedTable
 from projects.common.windows import Windows
 
-from .activation_checkpoint import run
 from .adaptor import PyramidAdaptor, quarter_ends
 from .convert import transformer_rules
 from .encoder import PATCH, parse_arch, stored_grid, token_grid

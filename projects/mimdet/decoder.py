@@ -9,11 +9,11 @@ D decoder channels.
 import torch
 from torch import Tensor, nn
 
+from projects.common.activation_checkpoint import run
 from projects.common.blocks import TransformerBlock
 from projects.common.grid import Grid
 from projects.common.masking import TokenMask
 
-from .activation_checkpoint import run
 from .encoder import EPS, FixedPosEmbed
 
 

@@ -12,14 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from projects.common.activation_checkpoint import run
 from projects.common.blocks import TransformerBlock
 from projects.common.grid import Grid
 from projects.common.masking import TokenMask
 from projects.common.pos_embed import (resample_on_load, resample_pos_embed,
                                        sincos_pos_embed)
 from projects.common.windows import Windows
-
-from .activation_checkpoint import run
 
 # 'tiny' is ours, for tests and demonstrations.
 ARCHS = {

@@ -14,9 +14,8 @@ from mmpretrain.models import ConvNeXt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from projects.common.activation_checkpoint import run
 from projects.common.checkpoint import PretrainedModule
-
-from .activation_checkpoint import run
 
 
 class StemStage(nn.Module):

@@ -24,16 +24,16 @@ def test_held_counts_each_storage_once_and_no_parameters():
         z = y.view(64, 32).sin()  # holds its input, the same storage
         return layer(z.view(32, 64))  # holds its input and the weight
 
-    held = held_for_backward(forward, layer.parameters())
+    held, _ = held_for_backward(forward, layer.parameters())
     assert held == 2 * 32 * 64 * 4
-    with_weight = held_for_backward(forward)
+    with_weight, _ = held_for_backward(forward, ())
     assert with_weight == held + 64 * 64 * 4
 
 
 def test_held_sees_what_checkpoints_keep():
     layers = nn.Sequential(*[nn.Linear(64, 64) for _ in range(5)])
     x = torch.randn(32, 64, requires_grad=True)
-    held = held_for_backward(
+    held, _ = held_for_backward(
         lambda: checkpoint(layers, x, use_reentrant=False),
         layers.parameters())
     assert held == 32 * 64 * 4

@@ -4,11 +4,13 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from mmengine.config import Config
 from torch import nn
 from torch._subclasses import FakeTensorMode
-from torch.autograd.graph import saved_tensors_hooks
 
-from projects.common import attention
+from projects.benchmark.memory import held_for_backward
+from projects.benchmark.original import switch
+from projects.common import biased_attention
 from projects.common.blocks import TransformerBlock
 from projects.common.masking import RandomTokenMasking
 from projects.common.rel_pos import SharedTable
@@ -119,49 +121,82 @@ def test_tables_exist_for_the_kinds_of_blocks_there_are():
     assert nowhere.global_rel_pos.relative_position_bias_table.shape == (49, 2)
 
 
-def held_bytes(image_size, **settings):
-    """Bytes that the Base backbone keeps for backward, without parameters.
+# --- memory ---
 
-    Fake tensors: nothing is computed.
-    """
-    storages = {}
 
-    def keep(tensor):
-        storages[id(tensor.untyped_storage())] = tensor.untyped_storage()
-        return tensor
+@pytest.mark.parametrize('recipe', RECIPES)
+def test_recomputation_changes_nothing(recipe):
+    """Outputs and gradients, dropped paths included, in float64."""
+    found = []
+    for with_cp in (False, True):
+        torch.manual_seed(0)
+        model = build(recipe, with_cp=with_cp, drop_path_rate=0.3)
+        model = randomise(model).double().train()
+        image = torch.randn(4, 3, 48, 80, dtype=torch.float64)
+        image.requires_grad_()
+        maps = model(image)
+        sum(x.square().sum() for x in maps).backward()
+        gradients = [p.grad for p in model.parameters() if p.requires_grad]
+        found.append([*maps, image.grad, *gradients])
+    for plain, saving in zip(*found, strict=True):
+        torch.testing.assert_close(saving, plain, rtol=1e-10, atol=1e-10)
 
+
+def test_recomputation_works_in_bfloat16_and_under_no_grad():
+    model = randomise(build('fpn', with_cp=True)).train()
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        maps = model(torch.randn(2, 3, 64, 64))
+    sum(x.float().square().sum() for x in maps).backward()
+    for name, param in model.named_parameters():
+        assert not param.requires_grad or param.grad.isfinite().all(), name
+    with torch.no_grad():
+        assert not model(torch.randn(1, 3, 64, 64))[-1].requires_grad
+
+
+def held_mib(settings, size, *switches):
+    """MiB that a backbone holds for backward; fake tensors, no values."""
     with FakeTensorMode():
-        model = ConvViT('base', img_size=image_size, **settings).train()
-        image = torch.empty(1, 3, image_size, image_size)
-        with saved_tensors_hooks(keep, lambda tensor: tensor):
-            maps = model(image)
-        for param in model.parameters():
-            storages.pop(id(param.untyped_storage()), None)
-    assert maps[-1].requires_grad
-    return sum(storage.nbytes() for storage in storages.values())
+        model = ConvViT(**settings).train()
+        for name in switches:
+            switch(model, name)
+        image = torch.empty(1, 3, size, size)
+        state = [*model.parameters(), *model.buffers()]
+        held, _ = held_for_backward(lambda: model(image), state)
+    return held / 2**20
 
 
-def explicit_attention(q, k, v, span, bias, inside=None):
-    """Softmax of all scores at once."""
-    assert inside is None
-    rows, columns = (
-        axis.flatten()
-        for axis in torch.meshgrid(*map(torch.arange, span), indexing='ij'))
-    rows = rows[:, None] - rows + span[0] - 1
-    columns = columns[:, None] - columns + span[1] - 1
-    expanded = bias.table_MTS[:, rows, columns]
-    return (q @ k.mT / math.sqrt(q.shape[-1]) + expanded).softmax(-1) @ v
+# MiB of what softmax alone holds: 12 heads, 4 global blocks of 4096 tokens
+# and 7 of 16 windows of 256, or 25 of 196; 11 of 1024 tokens.
+SOFTMAX = 12 * 4 / 2**20
 
 
-def test_memory_at_1024_is_below_half_of_explicit_softmax(monkeypatch):
-    settings = dict(FPN, window_size=16, global_blocks=(0, 3, 6, 10))
-    ours = held_bytes(1024, **settings)
-    monkeypatch.setattr(attention, 'biased_attention', explicit_attention)
-    explicit = held_bytes(1024, **settings)
-    # 4 global blocks of 12 heads and 4096 tokens, 7 of 16 windows of 256
-    scores = 4 * 12 * (4 * 4096**2 + 7 * 16 * 256**2)
-    assert explicit > ours + scores
-    assert ours < 0.5 * explicit
+@pytest.mark.parametrize('recipe, size, softmax, limit', [
+    ('detection/mask-rcnn_convmae-base_fpn_8xb4-amp-lsj-25e_coco', 1024,
+     SOFTMAX * (4 * 4096**2 + 7 * 16 * 256**2), 0.25),
+    ('detection/mask-rcnn_convmae-base_sfp_8xb2-amp-lsj-25e_coco', 1024,
+     SOFTMAX * (4 * 4096**2 + 7 * 25 * 196**2), 0.27),
+    ('segmentation/convmae-base_upernet_8xb2-amp-160k_ade20k-512x512', 512,
+     SOFTMAX * 11 * 1024**2, 0.34),
+])
+def test_memory_of_base_is_below_that_of_explicit_softmax(
+        recipe, size, softmax, limit, monkeypatch):
+    """Also where explicit softmax recomputes the same as we do; far below
+    the official form, which recomputes nothing."""
+    monkeypatch.setitem(biased_attention.CHUNK_SCORES, 'cpu', 2**40)
+    cfg = Config.fromfile(f'configs/convmae/{recipe}.py').model.backbone
+    settings = {
+        key: value
+        for key, value in cfg.items()
+        if key not in ('type', 'init_cfg', '_delete_')
+    }
+    ours = held_mib(settings, size)
+    explicit = held_mib(settings, size, 'explicit-attention')
+    official = held_mib(settings, size, 'original')
+    assert softmax < explicit - ours + 1
+    assert ours < limit * explicit
+    assert ours < 0.17 * official
+    plain = dict(settings, with_cp=False)
+    assert ours < 0.2 * held_mib(plain, size, 'explicit-attention')
 
 
 # --- windows ---

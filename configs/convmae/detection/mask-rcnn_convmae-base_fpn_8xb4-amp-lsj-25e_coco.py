@@ -34,6 +34,7 @@ model = dict(
         drop_path_rate=0.1,
         pos_trainable=False,
         out_indices=(0, 1, 2, 3),
+        with_cp=True,  # a third of the memory; see the README
         init_cfg=dict(
             type='Pretrained',
             checkpoint='work_dirs/convmae_base_8xb256-amp-coslr-1600e_in1k/'

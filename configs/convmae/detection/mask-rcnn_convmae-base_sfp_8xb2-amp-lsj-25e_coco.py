@@ -35,6 +35,7 @@ model = dict(
         rel_pos_size=1024,  # whose grid they are stored for
         conv_eps=1e-6,
         drop_path_rate=0.1,
+        with_cp=True,  # a third of the memory; see the README
         init_cfg=dict(
             type='Pretrained',
             checkpoint='work_dirs/convmae_base_8xb256-amp-coslr-1600e_in1k/'

@@ -30,6 +30,7 @@ model = dict(
         layer_scale=1.0,
         down4='conv',
         out_indices=(0, 1, 2, 3),  # strides 4, 8, 16, 32
+        with_cp=True,  # a third of the memory; see the README
         init_cfg=dict(
             type='Pretrained',
             checkpoint='work_dirs/convmae_base_8xb256-amp-coslr-1600e_in1k/'
