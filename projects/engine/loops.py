@@ -104,6 +104,7 @@ class ResumableEpochTrainLoop(EpochBasedTrainLoop):
 class ResumableIterTrainLoop(IterBasedTrainLoop):
     """``IterBasedTrainLoop`` that skips without loading, for any sampler."""
     val_pending = False
+    dataloader_iterator: Any  # batches without end, with ``skip_iter``
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -8,15 +8,14 @@ import torch
 from PIL import Image
 from tooling import run_tool
 
-from projects.demo.plan import METHODS
+from projects.demo.methods import convmae
 from projects.engine import launch
 from projects.shapes import Recipe, make_dataset
 from projects.visualization.reconstruction import (GRAY, Reconstruction,
                                                    draw_reconstructions,
                                                    load_model)
 
-METHOD = METHODS['convmae']
-CONFIG = f'configs/{METHOD.pretrain}'
+CONFIG = f'configs/{convmae.PRETRAIN}'
 PATCH = 16
 
 
@@ -286,7 +285,7 @@ def test_checkpoint_without_decoder(images: Path, checkpoint: str,
 def test_config_of_a_classifier(images: Path, checkpoint: str,
                                 tmp_path: Path) -> None:
     assert "model.type is 'ImageClassifier'" in fails(
-        f'configs/{METHOD.linear}', checkpoint, images, '--out',
+        f'configs/{convmae.LINEAR}', checkpoint, images, '--out',
         tmp_path / 'sheet.png')
 
 
