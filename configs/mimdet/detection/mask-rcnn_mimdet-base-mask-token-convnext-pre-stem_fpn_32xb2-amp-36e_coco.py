@@ -16,7 +16,7 @@ model = dict(
             init_cfg=dict(
                 type='Pretrained',
                 prefix='backbone.',
-                checkpoint='https://download.openmmlab.com/mmclassification/'
+                checkpoint='https://mmassets.onedl.ai/mmclassification/'
                 'v0/convnext/convnext-large_3rdparty_64xb64_in1k_20220124-'
                 'f8a0ded0.pth')),
         decoder=dict(fill='mask_token')))

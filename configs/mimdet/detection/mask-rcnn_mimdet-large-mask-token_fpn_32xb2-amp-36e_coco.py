@@ -4,7 +4,7 @@ Paper    release 1.0.0 of the official code
 Run      bash tools/dist_train.sh configs/mimdet/detection/<this file> 8
 Expect   53.3 box AP, 47.5 mask AP
          (reported by the authors, not rerun here)
-Differs  as its grandparent; positions are stored for 224 pixels, as the
+Differs  as its parent; positions are stored for 224 pixels, as the
          released file has them
 """
 _base_ = './mask-rcnn_mimdet-base_fpn_32xb2-amp-36e_coco.py'
