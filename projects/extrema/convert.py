@@ -4,7 +4,7 @@ Layouts: microsoft/ExtreMA at bf30b64: full pretraining (key ``state_dict``,
 names below ``module.``), linear probe, and fine-tuned classifier (key
 ``model``).
 """
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -98,7 +98,7 @@ def recognise(state_dict: Mapping[str, Tensor]) -> str:
         f'start with {sorted(names)[:3]}')
 
 
-def _require_both(names: Sequence[str]) -> None:
+def _require_both(names: Collection[str]) -> None:
     """Refuse pretraining files that hold one of the two encoders."""
     for encoder, role in ((STUDENT, 'student'), (TEACHER, 'teacher')):
         if not any(name.startswith(encoder) for name in names):
@@ -132,7 +132,7 @@ def convert(state_dict: Mapping[str, Tensor],
     if kind not in RULES:
         raise ValueError(f'kind is {kind!r}; choose from {list(RULES)}')
     if kind == 'extrema-pretrain' and not backward:
-        _require_both(list(state_dict))
+        _require_both(state_dict.keys())
     ignore = [STEPS] if backward else []
     if kind == 'extrema-finetune' and not backward:
         ignore = [UNUSED_TOKEN]

@@ -18,6 +18,9 @@ CONFIGS = Path(__file__).parents[2] / 'configs/convmae'
 PRETRAIN = CONFIGS / 'pretrain/convmae_base_8xb256-amp-coslr-1600e_in1k.py'
 CLASSIFIER = CONFIGS / ('finetune/convvit-base_convmae-pre_8xb128-amp-coslr-'
                         '100e_in1k.py')
+SIAMESE = CONFIGS.parent / (
+    'extrema/pretrain/extrema_base-mask08x5_8xb256-amp-'
+    'coslr-300e_in1k.py')
 OFFICIAL = json.loads((GOLDEN / 'flops.json').read_text())['models']
 
 
@@ -145,3 +148,24 @@ def test_tool_errors(config, shape, message):
     assert done.returncode == 1
     assert message in done.stderr
     assert 'Traceback' not in done.stderr
+
+
+def test_siamese_pretraining():
+    """Student on five subsets and teacher on the image, counted by hand."""
+    result = measure(Config.fromfile(SIAMESE))
+    c = 768
+
+    def encoder(tokens, rows):
+        block = 12 * c * c * tokens + 2 * c * tokens**2
+        layer = 2 * c * c * (tokens + 1) + 10 * c * c + 2 * c * (tokens + 1)
+        projector = 4096 * (c + 4096 + 256)
+        return 196 * c * c + rows * (12 * block + 2 * layer + projector)
+
+    predictor = 5 * 2 * 256 * 4096
+    student, teacher = encoder(39, rows=5), encoder(196, rows=1)
+    assert result.parts['target_net'].macs == teacher
+    assert result.parts['head'].macs == predictor
+    assert result.total.macs == student + teacher + predictor
+    assert result.total.parameters == 244_055_808
+    assert result.total.trainable == 122_932_224
+    assert sum(p.macs for p in result.parts.values()) == result.total.macs

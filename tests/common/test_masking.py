@@ -3,8 +3,10 @@ import pytest
 import torch
 
 from projects.common.grid import nest
-from projects.common.masking import (DisjointTokenMasking, RandomTokenMasking,
-                                     TokenMask, TubeTokenMasking, rank_noise)
+from projects.common.masking import (DisjointTokenMasking,
+                                     IndependentTokenMasking,
+                                     RandomTokenMasking, TokenMask,
+                                     TubeTokenMasking, rank_noise)
 
 GRIDS = [(14, 14), (9, 13), (3, 5)]
 
@@ -72,6 +74,20 @@ def test_disjoint_masks_do_not_overlap_and_complements_cover():
         assert len(set(positions)) == len(positions) == 5 * 39
     whole = DisjointTokenMasking(0.75, 4)(1, (4, 4)).keep_BK.flatten()
     assert sorted(whole.tolist()) == list(range(16))
+
+
+def test_independent_masks_are_drawn_one_by_one():
+    mask = IndependentTokenMasking(0.8, 5)(3, (14, 14))
+    assert mask.keep_BK.shape == (15, 39)
+    assert all(len(set(row.tolist())) == 39 for row in mask.keep_BK)
+    # of one image they overlap: 5 * 39 of 196 tokens would hardly ever not
+    groups = mask.keep_BK.view(5, 3, -1)
+    assert len(set(groups[:, 0].flatten().tolist())) < 5 * 39
+    noise = torch.rand(2 * 3, 196)
+    mask = IndependentTokenMasking(0.8, 2)(3, (14, 14), noise_BL=noise)
+    assert torch.equal(mask.keep_BK, noise.argsort(1)[:, :39])
+    with pytest.raises(ValueError, match='num_masks is 0'):
+        IndependentTokenMasking(0.8, 0)
 
 
 def test_tubes_repeat_over_time():
