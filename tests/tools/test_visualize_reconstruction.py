@@ -359,9 +359,9 @@ def test_checkpoint_without_decoder(images: Path, checkpoint: str,
 
 def test_config_of_a_classifier(images: Path, checkpoint: str,
                                 tmp_path: Path) -> None:
-    assert "model.type is 'ImageClassifier'" in fails(
-        CLASSIFIER, checkpoint, images, '--out',
-        tmp_path / 'sheet.png')
+    assert "model.type is 'ImageClassifier'" in fails(CLASSIFIER, checkpoint,
+                                                      images, '--out',
+                                                      tmp_path / 'sheet.png')
 
 
 def test_config_is_found_from_anywhere(
