@@ -10,15 +10,14 @@ from mmpretrain.registry import MODELS
 from PIL import Image
 from tooling import run_tool
 
+from projects.demo.methods import convmae
 from projects.engine import launch
 from projects.shapes import Recipe, make_dataset
 from projects.visualization.reconstruction import (GRAY, Reconstruction,
                                                    draw_reconstructions,
                                                    load_model)
 
-CONFIG = 'configs/convmae/demo/convmae_tiny_1xb32-coslr-6k_shapes.py'
-CLASSIFIER = ('configs/convmae/demo/'
-              'convvit-tiny_convmae-pre_1xb32-coslr-500_shapes.py')
+CONFIG = f'configs/{convmae.PRETRAIN}'
 PATCH = 16
 
 
@@ -359,9 +358,9 @@ def test_checkpoint_without_decoder(images: Path, checkpoint: str,
 
 def test_config_of_a_classifier(images: Path, checkpoint: str,
                                 tmp_path: Path) -> None:
-    assert "model.type is 'ImageClassifier'" in fails(CLASSIFIER, checkpoint,
-                                                      images, '--out',
-                                                      tmp_path / 'sheet.png')
+    assert "model.type is 'ImageClassifier'" in fails(
+        f'configs/{convmae.LINEAR}', checkpoint, images, '--out',
+        tmp_path / 'sheet.png')
 
 
 def test_config_is_found_from_anywhere(
