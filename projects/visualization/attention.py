@@ -139,38 +139,55 @@ def attention_maps(backbone: nn.Module,
             attention cannot be drawn.
     """
     height, width = image.shape[:2]
-    for x, y in points:
-        if not (0 <= x < width and 0 <= y < height):
-            raise ValueError(f'point ({x:g}, {y:g}) is outside of the image '
-                             f'of {width}x{height} pixels')
-    recorder = AttentionRecorder(last_attention(backbone))
+    check_points(points, height, width, 'the image')
+    blocks = [last_attention(backbone)]
     of_class = class_attention(backbone, layer)
-    class_recorder = of_class and AttentionRecorder(of_class)
+    if of_class is not None:
+        blocks.append(of_class)
     rgb_1CHW = torch.from_numpy(image.copy()).permute(2, 0, 1)[None]
-    try:
-        encode(backbone, normalize(rgb_1CHW))
-    finally:
-        recorder.remove()
-        if class_recorder:
-            class_recorder.remove()
-    weights_NN = _head_mean(recorder)
+    weights_NN, *class_1N = _record(backbone, normalize(rgb_1CHW), blocks)
     rows, columns, extra = grid_of(backbone, len(weights_NN), height, width)
+    if extra:
+        class_1N = [weights_NN[:1]]
     tokens = [(int(y * rows / height), int(x * columns / width))
               for x, y in points]
+    centres = [((column + .5) * width / columns, (row + .5) * height / rows)
+               for row, column in tokens]
     queries = [extra + row * columns + column for row, column in tokens]
-    class_N = weights_NN[0] if extra else None
-    if class_recorder:
-        class_N = _head_mean(class_recorder)[0]
-    grid = -1, rows, columns
-    return AttentionMaps(
-        image, [((column + .5) * width / columns, (row + .5) * height / rows)
-                for row, column in tokens],
-        weights_NN[queries, extra:].reshape(grid).numpy(), None if class_N
-        is None else class_N[-rows * columns:].reshape(grid)[0].numpy())
+    maps_QYX, *class_1YX = (
+        # the grid's tokens are the last ones
+        rows_QN[:, -rows * columns:].unflatten(1, (rows, columns)).numpy()
+        for rows_QN in (weights_NN[queries], *class_1N))
+    return AttentionMaps(image, centres, maps_QYX,
+                         class_1YX[0][0] if class_1YX else None)
+
+
+def check_points(points: Sequence[Point], height: int, width: int,
+                 name: str) -> None:
+    """Refuse points outside of an image.
+
+    Raises:
+        ValueError: If there is one.
+    """
+    for x, y in points:
+        if not (0 <= x < width and 0 <= y < height):
+            raise ValueError(f'point ({x:g}, {y:g}) is outside of {name} of '
+                             f'{width}x{height} pixels')
+
+
+def _record(backbone: nn.Module, x_1CHW: Tensor,
+            blocks: Sequence[nn.Module]) -> list[Tensor]:
+    """Weights (queries, N) of each attention, the mean over heads."""
+    recorders = [AttentionRecorder(block) for block in blocks]
+    try:
+        encode(backbone, x_1CHW)
+    finally:
+        for recorder in recorders:
+            recorder.remove()
+    return [_head_mean(recorder) for recorder in recorders]
 
 
 def _head_mean(recorder: AttentionRecorder) -> Tensor:
-    """The only sample's weights (queries, N), the mean over heads."""
     weights_BMQN = recorder.weights_BMQN
     assert weights_BMQN is not None, 'the block did not run'
     if len(weights_BMQN) != 1:
@@ -253,10 +270,7 @@ def draw_attention(cfg: Config,
     check_png(out)
     backbone = load_backbone(cfg, checkpoint, prefix)
     image, (height, width) = load_resized(Path(source), cfg, size)
-    for x, y in points:
-        if not (0 <= x < width and 0 <= y < height):
-            raise ValueError(f'point ({x:g}, {y:g}) is outside of {source}, '
-                             f'which has {width}x{height} pixels')
+    check_points(points, height, width, source)
     points = points or [(width * x, height * y) for y in (.3, .7)
                         for x in (.3, .7)]
     factors = image.shape[1] / width, image.shape[0] / height

@@ -19,7 +19,6 @@ from pycocotools.cocoeval import COCOeval
 from shrink import dicts_of, shrink
 from tooling import ROOT, run_tool
 
-from projects.engine import GlimpseRunner
 from projects.extrema import ClassAttentionViT
 from projects.shapes import CLASSES, Recipe, make_dataset
 
@@ -210,91 +209,6 @@ def test_segmentation_trains_and_evaluates(shapes: Path,
     scores = json.loads(out.read_text())
     assert 0 < scores['mIoU'] < 50
     assert scores['mIoU'] == found[-1]['mIoU']
-
-
-def fit(cfg: Config, side: int, steps: int) -> None:
-    """Let a recipe learn a few images by heart: nothing by lot."""
-    cfg.model.backbone.drop_path_rate = 0.
-    for loader in (cfg.train_dataloader, cfg.test_dataloader):
-        loader.dataset.update(cfg.train_dataloader.dataset, indices=8)
-    cfg.train_dataloader.batch_size = 4
-    cfg.train_dataloader.pop('batch_sampler', None)
-    cfg.train_dataloader.sampler = dict(type='InfiniteSampler', shuffle=True)
-    load_image, annotations, *_, pack = cfg.train_dataloader.dataset.pipeline
-    resize = dict(type='Resize', scale=(side, side))
-    cfg.train_dataloader.dataset.pipeline = [
-        load_image, annotations, resize, pack
-    ]
-    # after the resizing: predictions are compared in the original size
-    cfg.test_dataloader.dataset.pipeline = [
-        load_image, resize, annotations, pack
-    ]
-    cfg.optim_wrapper = dict(
-        optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.01))
-    cfg.param_scheduler = [
-        dict(type='LinearLR', start_factor=.01, by_epoch=False, end=50),
-        dict(type='CosineAnnealingLR', by_epoch=False, begin=50, end=steps)
-    ]
-    cfg.train_cfg = dict(type='IterBasedTrainLoop', max_iters=steps)
-    cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
-    cfg.default_hooks.checkpoint = None
-    cfg.log_processor = dict(by_epoch=False)
-    cfg.default_hooks.logger.interval = 50
-
-
-@pytest.mark.slow
-def test_detection_learns_eight_images(shapes: Path, tmp_path: Path) -> None:
-    """Box and mask AP of what it was trained on."""
-    cfg = detector(shapes)
-    fit(cfg, side=128, steps=300)
-    test = cfg.test_dataloader.dataset
-    test.update(test_mode=True)
-    cfg.model.data_preprocessor.pad_size_divisor = 32
-    cfg.test_dataloader.dataset.pipeline[-1] = dict(
-        type='PackDetInputs',
-        meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape',
-                   'scale_factor'))
-    file = shapes / 'det/annotations/instances_train.json'
-    content = json.loads(file.read_text())
-    content['images'] = content['images'][4:12]
-    ids = {image['id'] for image in content['images']}
-    content['annotations'] = [
-        entry for entry in content['annotations'] if entry['image_id'] in ids
-    ]
-    eight = shapes / 'det/annotations/eight.json'
-    eight.write_text(json.dumps(content))
-    for loader in (cfg.train_dataloader, cfg.test_dataloader):
-        loader.dataset.update(ann_file=f'annotations/{eight.name}')
-    cfg.test_evaluator.ann_file = str(eight)
-    cfg.work_dir = str(tmp_path)
-    runner = GlimpseRunner.from_cfg(cfg)
-    runner.train()
-    metrics = runner.test()
-    print(metrics)
-    assert metrics['coco/bbox_mAP'] > 0.7
-    assert metrics['coco/segm_mAP'] > 0.6
-
-
-@pytest.mark.slow
-def test_segmentation_learns_eight_images(shapes: Path,
-                                          tmp_path: Path) -> None:
-    """Mean IoU of what it was trained on."""
-    cfg = segmentor(shapes)
-    fit(cfg, side=128, steps=300)
-    cfg.model.update(test_cfg=dict(mode='whole'), backbone={
-        **cfg.model.backbone, 'img_size': 128})  # yapf: disable
-    cfg.model.data_preprocessor.size = (128, 128)
-    cfg.model.data_preprocessor.test_cfg.size = (128, 128)
-    for head in (cfg.model.decode_head, cfg.model.auxiliary_head):
-        head.dropout_ratio = 0.
-        # most pixels are background; so small classes are learnt as soon
-        head.loss_decode.class_weight = [1.] * 8 + [0.2]
-    cfg.work_dir = str(tmp_path)
-    runner = GlimpseRunner.from_cfg(cfg)
-    runner.train()
-    metrics = runner.test()
-    print(metrics)
-    assert metrics['mIoU'] > 85
 
 
 @pytest.mark.parametrize('path, heads', [
