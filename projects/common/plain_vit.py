@@ -7,7 +7,6 @@ from .checkpoint import Rename, transformer_rules
 
 FFN = 'layers.0.0', 'layers.1'  # of mmpretrain's MLP
 
-
 # from timm's VisionTransformer to mmpretrain's, as a backbone
 BACKBONE = [
     Rename('cls_token', 'backbone.cls_token'),

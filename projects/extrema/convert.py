@@ -73,7 +73,6 @@ RULES = {
 STEPS = 'target_net.steps'
 UNUSED_TOKEN = 'cls_token'
 
-
 # The keys of the tensors in the official files.
 CONTAINERS = dict.fromkeys(('extrema-pretrain', 'extrema-student'),
                            'state_dict')
