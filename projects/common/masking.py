@@ -38,8 +38,8 @@ class TokenMask:
         With V views of each image, N is B / V.
         """
         num_images, num_tokens = x_NLX.shape[:2]
-        image_B = torch.arange(
-            len(self.keep_BK), device=x_NLX.device) % num_images
+        views = self.keep_BK.shape[0] // num_images
+        image_B = torch.arange(num_images, device=x_NLX.device).repeat(views)
         rows_BK = image_B[:, None] * num_tokens + self.keep_BK
         taken = x_NLX.flatten(0, 1).index_select(0, rows_BK.flatten())
         return taken.unflatten(0, self.keep_BK.shape)
@@ -63,7 +63,7 @@ class TokenMask:
     def removed_BL(self) -> Tensor:
         """Float mask (B, L): 1 where a token is hidden, 0 where visible."""
         removed = torch.ones(
-            len(self.keep_BK), self.num_tokens, device=self.keep_BK.device)
+            self.keep_BK.shape[0], self.num_tokens, device=self.keep_BK.device)
         return removed.scatter_(1, self.keep_BK, 0.)
 
     def visible_map(self, scale: Grid) -> Tensor:

@@ -8,10 +8,17 @@ from .checkpoint import Rename, transformer_rules
 FFN = 'layers.0.0', 'layers.1'  # of mmpretrain's MLP
 
 # from timm's VisionTransformer to mmpretrain's, as a backbone
-TIMM_TO_MMPRETRAIN = [
+BACKBONE = [
     Rename('cls_token', 'backbone.cls_token'),
     Rename('pos_embed', 'backbone.pos_embed'),
     Rename('patch_embed.proj.*', 'backbone.patch_embed.projection.*'),
     *transformer_rules('blocks', 'backbone.layers', *FFN),
     Rename('norm.*', 'backbone.ln1.*'),
+]
+# the same with a classifier of mean tokens, whose norm is behind the mean, and
+# mmpretrain's VisionTransformerClsHead
+TIMM_TO_MMPRETRAIN = [
+    *BACKBONE,
+    Rename('fc_norm.*', 'backbone.ln2.*'),
+    Rename('head.*', 'head.layers.head.*'),
 ]

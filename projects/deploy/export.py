@@ -86,21 +86,23 @@ def export(model: BaseModel,
         raise ExportError(f'{out}: the name of an exported file ends in one '
                           f'of {", ".join(SUFFIXES)}')
     module = Exportable(model, part).eval()
-    try:
-        program = _trace(module, torch.randn(3, channels, *shape))
-    except Exception as error:
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise ExportError(f'the {part} cannot be exported for images of '
-                          f'{shape[0]} x {shape[1]}: {reason[0]}') from error
     unfinished = Path(out + UNFINISHED)
+    onnx_file = out.endswith('.onnx')
     try:
-        if out.endswith('.onnx'):
-            _save_onnx(program, unfinished)
-            run = _onnx_runner(unfinished)
-        else:
-            with open(unfinished, 'wb') as file:
-                torch.export.save(program, file)
-            run = _program_runner(unfinished)
+        try:
+            program = _trace(module, torch.randn(3, channels, *shape))
+            if onnx_file:
+                _save_onnx(program, unfinished)
+            else:
+                _save_program(program, unfinished)
+        except OSError:
+            raise
+        except Exception as error:  # torch raises anything
+            reason = str(error).strip().splitlines() or [type(error).__name__]
+            raise ExportError(
+                f'the {part} cannot be exported for images of {shape[0]} x '
+                f'{shape[1]}: {reason[0]}') from error
+        run = (_onnx_runner if onnx_file else _program_runner)(unfinished)
         difference = _compare(module, run, (channels, *shape), out)
         os.replace(unfinished, out)
     finally:
@@ -116,6 +118,11 @@ def _trace(module: nn.Module, images: Tensor) -> ExportedProgram:
                 0: Dim('batch')
             }, ),
             strict=False)
+
+
+def _save_program(program: ExportedProgram, path: Path) -> None:
+    with open(path, 'wb') as file:
+        torch.export.save(program, file)
 
 
 def _save_onnx(program: ExportedProgram, path: Path) -> None:

@@ -73,6 +73,28 @@ RULES = {
 STEPS = 'target_net.steps'
 UNUSED_TOKEN = 'cls_token'
 
+# The keys of the tensors in the official files.
+CONTAINERS = dict.fromkeys(('extrema-pretrain', 'extrema-student'),
+                           'state_dict')
+
+
+def plain_vit(official: Mapping[str, Tensor],
+              kind: str) -> dict[str, Tensor] | None:
+    """The plain vision transformer in a checkpoint, under timm's names.
+
+    That is the fine-tuned classifier; the others have class attention.
+
+    Args:
+        official: Tensors under their official names.
+        kind: A key of ``RULES``.
+    """
+    if kind != 'extrema-finetune':
+        return None
+    return {
+        name: tensor
+        for name, tensor in official.items() if name != UNUSED_TOKEN
+    }
+
 
 def recognise(state_dict: Mapping[str, Tensor]) -> str:
     """Kind of an official checkpoint, a key of ``RULES``.

@@ -150,9 +150,8 @@ class MIMDetViT(FromMAE):
         if isinstance(images, PaddedImages):
             images, sizes = images
         grid = token_grid(images)
-        mask = self.sampling(
-            len(images), grid, self.training, images.device, sizes, noise_BL,
-            seed)
+        mask = self.sampling(images.shape[0], grid, self.training,
+                             images.device, sizes, noise_BL, seed)
         c2, c3, f16_BCHW = self.stem(images)
         stem_BLC = f16_BCHW.flatten(2).transpose(1, 2)
         if self.adaptor is not None:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from projects.common.checkpoint import Rename, rename, transformer_rules
 from projects.common.detectron2 import fpn_rules, mask_rcnn_rules
-from projects.common.plain_vit import FFN, TIMM_TO_MMPRETRAIN
+from projects.common.plain_vit import BACKBONE, FFN
 from projects.common.rel_pos import TABLE
 
 INDEX = 'relative_position_index'
@@ -22,7 +22,7 @@ STEM = f'{ENCODER}.patch_embed.proj'
 RULES = {
     # to mmpretrain's MAE, with or without decoder
     'mae': [
-        *TIMM_TO_MMPRETRAIN,
+        *BACKBONE,
         Rename('decoder_embed.*', 'neck.decoder_embed.*'),
         Rename('mask_token', 'neck.mask_token'),
         Rename('decoder_pos_embed', 'neck.decoder_pos_embed'),

@@ -1,4 +1,5 @@
 """Exported files compute what the models compute, for any batch."""
+import copy
 import functools
 
 import numpy as np
@@ -74,7 +75,8 @@ def test_every_backbone(name, suffix, tmp_path):
     import projects.detection  # noqa: F401
     import projects.mimdet  # noqa: F401
     cfg = Config.fromfile(tiny_config(SEGMENTOR, tmp_path))
-    cfg.merge_from_dict(dict(model=dict(backbone=VARIANTS[name])))
+    cfg.merge_from_dict(
+        dict(model=dict(backbone=copy.deepcopy(VARIANTS[name]))))
     from mmengine.registry import MODELS, DefaultScope
     with DefaultScope.overwrite_default_scope('mmseg'):
         backbone = MODELS.build(cfg.model.backbone)
