@@ -52,7 +52,8 @@ def main(argv: list[str] | None = None) -> None:
                                    args.channels)
     except (ValueError, OSError) as error:
         sys.exit(f'export: error: {error}')
-    print(f'{args.out}: images of {shape[0]} x {shape[1]} in any number; '
+    size = ' x '.join(map(str, shape))
+    print(f'{args.out}: inputs of {size} in any number; '
           f'outputs differ by at most {difference:.1e}')
 
 

@@ -59,7 +59,7 @@ class Exportable(nn.Module):
 
 def export(model: BaseModel,
            out: str,
-           shape: tuple[int, int],
+           shape: tuple[int, ...],
            part: str = 'model',
            channels: int = 3) -> float:
     """Write a model to a file and compare what that computes.
