@@ -31,7 +31,7 @@ def test_classifier_to_onnx(tmp_path):
     checkpoint, out = tiny_checkpoint(config), tmp_path / 'model.onnx'
     done = run(config, checkpoint, '--out', out)
     assert done.returncode == 0, done.stderr
-    assert 'images of 64 x 64 in any number' in done.stdout
+    assert 'inputs of 64 x 64 in any number' in done.stdout
 
     model = build_model(Config.fromfile(config), str(checkpoint))
     session = onnxruntime.InferenceSession(out)
