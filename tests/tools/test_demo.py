@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mmengine.config import Config
 from PIL import Image
 from tooling import ROOT, run_tool
 
@@ -16,7 +17,7 @@ from projects.demo.data import find_images
 from projects.demo.report import format_report
 from projects.demo.steps import (Record, Step, StepError, progress_of,
                                  read_record, run_steps)
-from projects.shapes import CLASSES, Recipe, make_dataset
+from projects.shapes import CLASSES, PARTS, Recipe, make_dataset
 
 
 @pytest.fixture(scope='module')
@@ -148,6 +149,71 @@ def test_results_are_not_mixed(tree: Callable[..., Path],
     plan.claim(out, plan.Settings('convmae', seed=1))
     assert 'results of other settings ({ "method": "convmae"' in fails(
         '--seed', 2, '--out', out)
+
+
+def test_methods_without_images_take_none(
+        tree: Callable[..., Path], tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(methods.load('convmae'), 'PARTS', ('det', ))
+    assert '--method convmae has no use for images' in fails(
+        '--data', tree('1.png'), '--out', tmp_path / 'out')
+    assert not (tmp_path / 'out').exists()
+
+
+# Plans
+
+
+def test_every_method_has_parts_and_a_plan() -> None:
+    assert 'convmae' in methods.names()
+    for name in methods.names():
+        method = methods.load(name)
+        assert callable(method.plan) and set(method.PARTS) <= set(PARTS)
+
+
+def test_embedded_data_is_for_all_evaluations(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every training reads what was drawn and starts from the pretraining."""
+    # configs are written as they are: formatting takes a second each
+    monkeypatch.setattr('yapf.yapflib.yapf_api.FormatCode', lambda text, **_:
+                        (text, False))
+    make_dataset(
+        tmp_path / 'shapes',
+        Recipe('smoke', parts=methods.load('convmae').PARTS),
+        jobs=1)
+    settings = plan.Settings('convmae', quick=True, seed=7)
+    demo = plan.Demo(settings, tmp_path, find_images(tmp_path / 'shapes/cls'))
+    methods.load('convmae').plan(demo)
+    assert len({step.name for step in demo.steps}) == len(demo.steps)
+    labels = {
+        row.what: ', '.join(metric.label for metric in row.metrics)
+        for row in demo.rows
+    }
+    assert labels == {
+        'pretraining': '',
+        'kNN': 'top-1',
+        'linear probe': 'top-1',
+        'fine-tuning': 'top-1',
+        'Mask R-CNN': 'box AP, mask AP',
+        'UperNet': 'mIoU'
+    }
+    files = sorted((tmp_path / 'configs').iterdir())
+    assert len(files) == 9
+    for file in files:
+        cfg = Config.fromfile(file, import_custom_modules=False)
+        assert cfg.randomness.seed == 7
+        assert 'data/shapes' not in str(cfg.test_evaluator)
+        root = Path(cfg.train_dataloader.dataset.data_root)
+        assert root.is_dir() and tmp_path in root.parents
+        last = cfg.train_cfg.max_iters
+        assert last == cfg.train_cfg.val_interval <= plan.QUICK_PRETRAINING
+        ends = [scheduler.end for scheduler in cfg.param_scheduler]
+        assert 0 < min(ends) < max(ends) <= last + 1
+        init_cfg = cfg.model.backbone.get('init_cfg')
+        if file.stem.endswith('pretrained'):
+            assert init_cfg.checkpoint == str(tmp_path /
+                                              'pretrain/iter_100.pth')
+        else:
+            assert init_cfg is None
 
 
 # Steps
@@ -286,7 +352,7 @@ def run_demo(out: Path, *args: str) -> dict[tuple[str, ...], list[float]]:
 
 @pytest.mark.slow
 def test_quick(tmp_path: Path) -> None:
-    assert len(run_demo(tmp_path / 'out', '--quick')) == 6
+    assert len(run_demo(tmp_path / 'out', '--quick')) == 10
     assert find_images(tmp_path / 'out/shapes/cls').classes == CLASSES
 
 
