@@ -285,14 +285,20 @@ def test_unlabelled_images(tmp_path: Path) -> None:
     assert (out / 'reconstructions.png').exists()
 
 
-def test_labelled_images(shapes: Path, tmp_path: Path,
+@pytest.mark.parametrize('method, evaluations', [
+    ('convmae', ['kNN', 'linear probe', 'fine-tuning']),
+    ('extrema',
+     ['kNN', 'linear probe', 'kNN, patches', 'linear probe, patches']),
+])
+def test_labelled_images(method: str, evaluations: list[str], shapes: Path,
+                         tmp_path: Path,
                          monkeypatch: pytest.MonkeyPatch) -> None:
     """The commands of all steps work and end in a table."""
     monkeypatch.setattr(plan, 'QUICK_PRETRAINING', 10)
     monkeypatch.setattr(plan, 'QUICK_TRAINING', 10)
-    settings = plan.Settings('convmae', str(shapes), quick=True, seed=3)
+    settings = plan.Settings(method, str(shapes), quick=True, seed=3)
     demo = plan.Demo(settings, tmp_path, find_images(shapes))
-    methods.load('convmae').plan(demo)
+    methods.load(method).plan(demo)
     records = {}
     for step in demo.steps:
         work_dir = [] if step.work_dir is None else [
@@ -302,13 +308,10 @@ def test_labelled_images(shapes: Path, tmp_path: Path,
         assert done.returncode == 0, done.stderr
         records[step.name] = Record(True, 83)
 
-    assert [row[:2] for row in demo.rows] == [('pretraining', 'random'),
-                                              ('kNN', 'random'),
-                                              ('kNN', 'pretrained'),
-                                              ('linear probe', 'random'),
-                                              ('linear probe', 'pretrained'),
-                                              ('fine-tuning', 'random'),
-                                              ('fine-tuning', 'pretrained')]
+    assert [row[:2] for row in demo.rows] == [
+        ('pretraining', 'random'), *((what, weights) for what in evaluations
+                                     for weights in ('random', 'pretrained'))
+    ]
     for row in demo.rows[1:]:
         (accuracy, ) = row.measured()
         assert 0 <= accuracy <= 100
@@ -316,7 +319,8 @@ def test_labelled_images(shapes: Path, tmp_path: Path,
     text = format_report(demo, records)
     assert '64 training and 32 test images of 8 classes' in text
     assert 'chance 12.5 %' in text and 'seed 3' in text
-    assert len({len(line) for line in text.splitlines()[:9]}) == 1
+    table = text.splitlines()[:len(demo.rows) + 2]
+    assert len({len(line) for line in table}) == 1
 
     # what is random is random, and what is pretrained is from pretraining
     log = next((tmp_path / 'linear-pretrained').glob('*/*.log')).read_text()

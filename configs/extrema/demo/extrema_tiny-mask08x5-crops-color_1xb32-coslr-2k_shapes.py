@@ -4,7 +4,8 @@ Part of `make demo METHOD=extrema`.
 
 Paper    arXiv:2206.04667; a model of this size is ours
 Run      python tools/train.py configs/extrema/demo/<this file>
-Expect   not measured yet
+Expect   18.6 % by kNN with seed 0, where random weights have 13.6 %
+         (measured here)
 Differs  64 pixels in tokens of 8, small projections, and a teacher that
          moves faster, for so few iterations. Crops are drawn for each view
          (Table 4 has that, too) and colours change more: place and colour say
