@@ -16,32 +16,39 @@ def starts(pretrain: Job) -> dict[str, dict[str, Any]]:
         pretrained={f'{INIT}.checkpoint': str(pretrain.checkpoint)})
 
 
-def probe(demo: Demo, pretrain: Job, config: str) -> list[Job]:
+def probe(demo: Demo,
+          pretrain: Job,
+          config: str,
+          features: str = '') -> list[Job]:
     """kNN classification and a linear probe on the frozen backbone.
 
     Args:
         demo: Of images with classes.
         pretrain: The pretraining; ``test_cfg.k`` of its config is used.
         config: A linear classifier on the frozen backbone.
+        features: Their name, for a method with several kinds of them.
 
     Returns:
         The trainings of the linear classifier.
     """
     loop = pretrain.cfg.test_cfg
+    name = f'linear-{features}' if features else 'linear'
+    kind = f', {features}' if features else ''
     jobs, trained = {}, {}
     for weights, start in starts(pretrain).items():
-        jobs[weights] = classifier(demo, f'linear-{weights}', config, start)
+        jobs[weights] = classifier(demo, f'{name}-{weights}', config, start)
         trained[weights] = demo.step(jobs[weights].train_step(
-            f'Train a linear probe on {weights} weights'))
+            f'Train a linear probe on {weights} weights{kind}'))
     for weights, job in jobs.items():
         step = demo.step(
-            job.test_step('knn', f'Classify by kNN with {weights} weights',
+            job.test_step('knn',
+                          f'Classify by kNN with {weights} weights{kind}',
                           'test_cfg.type=KNNTestLoop', f'test_cfg.k={loop.k}'))
-        demo.row('kNN', weights, step,
+        demo.row(f'kNN{kind}', weights, step,
                  f'k {loop.k}, temperature {loop.temperature}', TOP1)
     for weights, job in jobs.items():
-        demo.row('linear probe', weights, trained[weights], job.describe(),
-                 TOP1)
+        demo.row(f'linear probe{kind}', weights, trained[weights],
+                 job.describe(), TOP1)
     return list(jobs.values())
 
 
