@@ -3,7 +3,7 @@
 Paper    arXiv:2205.03892, section 3.3; a model of this size is ours
 Run      python tools/train.py configs/convmae/demo/<this file>
          without pretraining: --cfg-options model.backbone.init_cfg=None
-Expect   nothing published
+Expect   nothing published; not measured yet
 Differs  from the ADE20K recipe by a size, a learning rate and a warm-up that
          suit 600 iterations on a CPU
 """

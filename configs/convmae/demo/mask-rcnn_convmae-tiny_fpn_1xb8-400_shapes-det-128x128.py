@@ -5,7 +5,7 @@ Part of `make demo`.
 Paper    arXiv:2205.03892, section 3.2; a model of this size is ours
 Run      python tools/train.py configs/convmae/demo/<this file>
          without pretraining: --cfg-options model.backbone.init_cfg=None
-Expect   not measured yet
+Expect   nothing published; not measured yet
 Differs  from the COCO recipe with FPN by narrow heads, anchors and a schedule
          that suit small images and 400 iterations on a CPU; attention is
          global everywhere and has no relative positions
