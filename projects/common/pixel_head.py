@@ -97,10 +97,11 @@ class MaskedPixelHead(BaseModule):
         """Predictions as images (N, C, X), in the units of ``x_NCX``.
 
         Normalised predictions get back the mean and variance of the true
-        patch, which is how masked autoencoders are pictured.
+        patch, which is how masked autoencoders are pictured. Several views of
+        one image may be given with it.
         """
         patches_NLSC = nest(x_NCX, [self.patch])
-        pred_NLSC = pred_NLP.view_as(patches_NLSC)
+        pred_NLSC = pred_NLP.unflatten(2, patches_NLSC.shape[2:])
         if self.norm_pix:
             if self.has_units:
                 patches_NLSC = patches_NLSC * self.pixel_std + self.pixel_mean

@@ -20,7 +20,15 @@ def _storage(content: bytes) -> Any:
     return torch.load(io.BytesIO(content), weights_only=True)
 
 
+def _encode(text: str, encoding: str) -> bytes:
+    """How NumPy and Python write bytes in older protocols."""
+    if encoding != 'latin1':
+        raise pickle.UnpicklingError(f'text is encoded in {encoding!r}')
+    return text.encode(encoding)
+
+
 ALLOWED: dict[tuple[str, str], Callable] = {
+    ('_codecs', 'encode'): _encode,
     ('collections', 'OrderedDict'): OrderedDict,
     ('numpy', 'dtype'): np.dtype,
     ('numpy', 'ndarray'): np.ndarray,

@@ -7,6 +7,7 @@ Shapes: B samples, M heads, N tokens (B * W windows make W times B samples), D
 channels of a head, Y and X rows and columns of a grid.
 """
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -20,11 +21,11 @@ from projects.extrema.backbone import ClassAttention
 
 
 def _of_ours(attn: Attention,
-             x_BNC: Tensor,
+             qkv_BNC: Tensor,
              span: Grid = (),
              bias: Bias | None = None,
              inside_BN: Tensor | None = None) -> Tensor:
-    q, k = _queries_and_keys(attn.qkv, x_BNC, attn.num_heads)
+    q, k = _queries_and_keys(qkv_BNC, attn.num_heads)
     bias = attn.bias(q, span) if bias is None else bias
     mask = None if inside_BN is None else inside_BN[:, None, None]
     if bias is not None:
@@ -33,7 +34,7 @@ def _of_ours(attn: Attention,
 
 
 def _of_mmpretrain(attn: MultiheadAttention, x_BNC: Tensor) -> Tensor:
-    q, k = _queries_and_keys(attn.qkv, x_BNC, attn.num_heads)
+    q, k = _queries_and_keys(attn.qkv(x_BNC), attn.num_heads)
     return attn.scaled_dot_product_attention(q, k, _identity(q))
 
 
@@ -42,7 +43,8 @@ def _of_class_token(attn: ClassAttention, x_BNC: Tensor) -> Tensor:
     return F.scaled_dot_product_attention(q, k, _identity(k))
 
 
-# how the weights (B, M, queries, N) follow from a module and its inputs
+# how the weights (B, M, queries, N) follow from a module and what it is given:
+# blocks call the projections of ours themselves, and `mix` between them
 WEIGHTS: dict[type[nn.Module], Callable[..., Tensor]] = {
     Attention: _of_ours,
     MultiheadAttention: _of_mmpretrain,
@@ -50,9 +52,9 @@ WEIGHTS: dict[type[nn.Module], Callable[..., Tensor]] = {
 }
 
 
-def _queries_and_keys(qkv: nn.Linear, x_BNC: Tensor,
+def _queries_and_keys(qkv_BNC: Tensor,
                       num_heads: int) -> tuple[Tensor, Tensor]:
-    qkv_BN3MD = qkv(x_BNC).unflatten(2, (3, num_heads, -1))
+    qkv_BN3MD = qkv_BNC.unflatten(2, (3, num_heads, -1))
     q, k, _ = qkv_BN3MD.permute(2, 0, 3, 1, 4)
     return q, k
 
@@ -81,8 +83,8 @@ def _expand(bias: Bias, q_BMND: Tensor, span: Grid,
 class AttentionRecorder:
     """Keeps the attention weights of a module's last call.
 
-    Works for our blocks, mmpretrain's ViT and ExtreMA's class attention, by a
-    hook: the model runs as always.
+    Works for our blocks, mmpretrain's ViT and ExtreMA's class attention: the
+    model runs as always, and is looked at.
 
     Args:
         attn: The attention module.
@@ -99,16 +101,22 @@ class AttentionRecorder:
                 f'known; known are {[kind.__name__ for kind in WEIGHTS]}')
         self._weights = WEIGHTS[kinds[0]]
         self.weights_BMQN: Tensor | None = None
-        self._handle = attn.register_forward_pre_hook(
-            self._record, with_kwargs=True)
+        self._attn = attn
+        self._verb = 'mix' if isinstance(attn, Attention) else 'forward'
+        setattr(attn, self._verb, self._recorded(getattr(attn, self._verb)))
 
-    def _record(self, attn: nn.Module, args: tuple, kwargs: dict) -> None:
-        with torch.no_grad():
-            self.weights_BMQN = self._weights(attn, *args, **kwargs)
+    def _recorded(self, function: Callable[..., Tensor]) -> Callable:
+
+        def record(*args: Any, **kwargs: Any) -> Tensor:
+            with torch.no_grad():
+                self.weights_BMQN = self._weights(self._attn, *args, **kwargs)
+            return function(*args, **kwargs)
+
+        return record
 
     def remove(self) -> None:
-        """Take the hook off the module."""
-        self._handle.remove()
+        """Leave the module as it was."""
+        delattr(self._attn, self._verb)
 
 
 def last_attention(backbone: nn.Module) -> nn.Module:

@@ -13,7 +13,7 @@ from tooling import ROOT, run_tool
 from projects.shapes import CLASSES, Recipe, make_dataset
 
 CONFIGS = ROOT / 'configs/mimdet'
-MAE = 'pretrain/mae_vit-base-p16_8xb512-amp-coslr-1600e_in1k'
+MAE = 'pretrain/mae-mimdet_vit-base-p16_8xb512-amp-coslr-1600e_in1k'
 TINY = 'demo/mask-rcnn_mimdet-tiny_fpn_1xb8-600_shapes-det-128x128'
 MIMDET = 'detection/mask-rcnn_mimdet-base_fpn_32xb2-amp-36e_coco'
 

@@ -32,8 +32,8 @@ model = dict(
         drop_path_rate=0.1,
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='work_dirs/mae_vit-base-p16_8xb512-amp-coslr-1600e_'
-            'in1k/epoch_1600.pth')),
+            checkpoint='work_dirs/mae-mimdet_vit-base-p16_8xb512-amp-coslr-'
+            '1600e_in1k/epoch_1600.pth')),
     neck=dict(
         in_channels=[768, 768, 768, 768],
         norm_cfg=dict(type='SyncBN', requires_grad=True)),

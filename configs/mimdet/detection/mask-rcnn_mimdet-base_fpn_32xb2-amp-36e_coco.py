@@ -36,8 +36,8 @@ model = dict(
         with_cp=True,
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='work_dirs/mae_vit-base-p16_8xb512-amp-coslr-1600e_'
-            'in1k/epoch_1600.pth')),
+            checkpoint='work_dirs/mae-mimdet_vit-base-p16_8xb512-amp-coslr-'
+            '1600e_in1k/epoch_1600.pth')),
     neck=dict(
         in_channels=[192, 384, 512, 512],
         norm_cfg=dict(type='SyncBN', requires_grad=True)),

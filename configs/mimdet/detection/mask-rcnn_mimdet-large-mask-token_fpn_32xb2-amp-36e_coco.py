@@ -15,7 +15,8 @@ model = dict(
         img_size=224,
         drop_path_rate=0.4,
         decoder=dict(fill='mask_token'),
-        init_cfg=dict(checkpoint='work_dirs/mae_vit-large-p16_8xb512-amp-'
-                      'coslr-1600e_in1k/epoch_1600.pth')),
+        init_cfg=dict(
+            checkpoint='work_dirs/mae-mimdet_vit-large-p16_8xb512-amp-'
+            'coslr-1600e_in1k/epoch_1600.pth')),
     neck=dict(in_channels=[256, 512, 512, 512]))
 optim_wrapper = dict(paramwise_cfg=dict(multiplier=3.5))

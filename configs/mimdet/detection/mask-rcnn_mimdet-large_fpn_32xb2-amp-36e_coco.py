@@ -12,7 +12,8 @@ model = dict(
     backbone=dict(
         arch='large',
         drop_path_rate=0.4,
-        init_cfg=dict(checkpoint='work_dirs/mae_vit-large-p16_8xb512-amp-'
-                      'coslr-1600e_in1k/epoch_1600.pth')),
+        init_cfg=dict(
+            checkpoint='work_dirs/mae-mimdet_vit-large-p16_8xb512-amp-'
+            'coslr-1600e_in1k/epoch_1600.pth')),
     neck=dict(in_channels=[256, 512, 512, 512]))
 optim_wrapper = dict(paramwise_cfg=dict(multiplier=3.5))
