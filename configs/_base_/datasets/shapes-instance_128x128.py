@@ -24,6 +24,11 @@ train_pipeline = [
         recompute_bbox=True,
         allow_negative_crop=True), pad,
     dict(type='RandomFlip', prob=0.5),
+    dict(
+        type='FilterAnnotations',  # what the crop leaves nothing of
+        min_gt_bbox_wh=(1e-5, 1e-5),
+        by_mask=True,
+        keep_empty=False),  # keeps images without objects
     dict(type='PackDetInputs')
 ]
 test_pipeline = [
