@@ -1,5 +1,6 @@
 """Run commands one after the other, and continue where they were stopped."""
 import json
+import os
 import re
 import resource
 import shlex
@@ -122,12 +123,22 @@ def _cpu_seconds() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
+def environment() -> dict[str, str]:
+    """Half of the cores compute, the other half load data.
+
+    With a thread on every core they wait for one another.
+    """
+    threads = max(1, (os.cpu_count() or 1) // 2)
+    return {'OMP_NUM_THREADS': str(threads), **os.environ}
+
+
 def _execute(command: Sequence[str], log: Path) -> None:
     """Run a command, log what it says and show its progress."""
     shown = 0.
     last = ''
     with log.open('a') as file, subprocess.Popen(
             command,
+            env=environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -22,7 +22,8 @@ train_pipeline = [
         type='RandomCrop',
         crop_size=image_size,
         recompute_bbox=True,
-        allow_negative_crop=True), pad,
+        allow_negative_crop=True),
+    pad,
     dict(type='RandomFlip', prob=0.5),
     dict(
         type='FilterAnnotations',  # what the crop leaves nothing of
