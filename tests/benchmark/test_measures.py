@@ -40,16 +40,18 @@ def test_held_sees_what_checkpoints_keep():
 
 
 def test_peak_is_that_of_the_step():
+    before = torch.ones(512 * MIB // 4)  # a higher peak, before the step
+    del before
 
     def step():
         block = torch.ones(64 * MIB // 4)
         del block
-        torch.ones(16 * MIB // 4)
 
     peak = peak_above_start(step, CPU)
     if peak is None:
         pytest.skip('this system does not tell the peak')
-    assert 63 * MIB < peak < 80 * MIB
+    # no upper bound to the byte: other threads of the process allocate too
+    assert 63 * MIB < peak < 128 * MIB
 
 
 def test_steps_take_turns():
