@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from training_runs import check_interrupted, write_kill_hook
 from trainings import losses, train
 
 from projects.shapes import Recipe, make_dataset
@@ -97,6 +98,13 @@ val_evaluator = dict(
 val_cfg = dict()
 train_cfg.update(val_interval=4)
 """
+KILLED = """
+custom_imports['imports'].append('kill_hook')
+custom_hooks = [dict(type='KillHook')]
+train_cfg['max_iters'] = 6
+train_dataloader.update(num_workers=2, persistent_workers=True)
+default_hooks['checkpoint'].update(interval=2, max_keep_ckpts=2)
+"""
 
 
 @pytest.fixture(scope='module')
@@ -150,3 +158,11 @@ def test_pretraining_on_two_processes_then_fine_tuning(clips: Path,
         for path in (checkpoint, tmp_path / 'finetune/iter_4.pth'))
     name = 'backbone.stages.0.blocks.0.dw_conv.weight'
     assert 0 < (pretrained[name] - tuned[name]).abs().max() < 4 * 2.1e-3
+
+
+def test_killed_and_resumed(clips: Path, tmp_path: Path) -> None:
+    """Clips, crops and tubes are those of a run that nobody kills."""
+    write_kill_hook(tmp_path)
+    config = write(
+        tmp_path / 'config.py', PRETRAIN + KILLED, batch=4, data=clips)
+    check_interrupted(config, tmp_path, kills=(5, ), last=6)
