@@ -13,7 +13,7 @@ CONFIGS = Path(__file__).parents[1] / 'configs'
 CLASSIFIER = ('convmae/demo/'
               'convvit-tiny_convmae-pre_1xb32-coslr-500_shapes.py')
 SEGMENTOR = ('convmae/demo/'
-             'convvit-tiny_upernet_1xb8-600_shapes-seg-128x128.py')
+             'convvit-tiny_upernet_1xb8-450_shapes-seg-128x128.py')
 PRETRAINING = 'convmae/demo/convmae_tiny_1xb32-coslr-6k_shapes.py'
 DETECTOR = ('convmae/detection/'
             'mask-rcnn_convmae-base_sfp_8xb2-amp-lsj-25e_coco.py')

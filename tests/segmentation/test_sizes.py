@@ -12,7 +12,7 @@ from projects.common.checkpoint import load_weights
 
 CONFIG = Path(__file__).parents[2] / (
     'configs/convmae/demo/'
-    'convvit-tiny_upernet_1xb8-600_shapes-seg-128x128.py')
+    'convvit-tiny_upernet_1xb8-450_shapes-seg-128x128.py')
 
 
 def build(**backbone):

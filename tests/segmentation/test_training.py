@@ -19,7 +19,7 @@ from projects.shapes import Recipe, make_dataset
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / ('configs/convmae/demo/'
-                 'convvit-tiny_upernet_1xb8-600_shapes-seg-128x128.py')
+                 'convvit-tiny_upernet_1xb8-450_shapes-seg-128x128.py')
 
 
 @pytest.fixture(scope='module')

@@ -12,8 +12,8 @@ from tooling import ROOT, run_tool
 from projects.shapes import Recipe, make_dataset
 
 DEMO = ROOT / 'configs/convmae/demo'
-MASK_RCNN = 'mask-rcnn_convmae-tiny_fpn_1xb8-400_shapes-det-128x128.py'
-UPERNET = 'convvit-tiny_upernet_1xb8-600_shapes-seg-128x128.py'
+MASK_RCNN = 'mask-rcnn_convmae-tiny_fpn_1xb8-250_shapes-det-128x128.py'
+UPERNET = 'convvit-tiny_upernet_1xb8-450_shapes-seg-128x128.py'
 PRETRAIN = 'convmae_tiny_1xb32-coslr-6k_shapes.py'
 
 

@@ -10,8 +10,8 @@ PRETRAIN = f'{FOLDER}/convmae_tiny_1xb32-coslr-6k_shapes.py'
 FINETUNE = f'{FOLDER}/convvit-tiny_convmae-pre_1xb32-coslr-500_shapes.py'
 LINEAR = f'{FOLDER}/convvit-tiny_convmae-pre_1xb100-linear-coslr-1k_shapes.py'
 MASK_RCNN = (f'{FOLDER}/'
-             'mask-rcnn_convmae-tiny_fpn_1xb8-400_shapes-det-128x128.py')
-UPERNET = f'{FOLDER}/convvit-tiny_upernet_1xb8-600_shapes-seg-128x128.py'
+             'mask-rcnn_convmae-tiny_fpn_1xb8-250_shapes-det-128x128.py')
+UPERNET = f'{FOLDER}/convvit-tiny_upernet_1xb8-450_shapes-seg-128x128.py'
 
 
 def plan(demo: Demo) -> None:

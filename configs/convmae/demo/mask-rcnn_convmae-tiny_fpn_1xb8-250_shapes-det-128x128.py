@@ -1,4 +1,4 @@
-"""Mask R-CNN with the tiny ConvMAE, 400 iterations on the embedded shapes.
+"""Mask R-CNN with the tiny ConvMAE, 250 iterations on the embedded shapes.
 
 Part of `make demo`.
 
@@ -7,7 +7,7 @@ Run      python tools/train.py configs/convmae/demo/<this file>
          without pretraining: --cfg-options model.backbone.init_cfg=None
 Expect   nothing published; not measured yet
 Differs  from the COCO recipe with FPN by narrow heads, anchors and a schedule
-         that suit small images and 400 iterations on a CPU; attention is
+         that suit small images and 250 iterations on a CPU; attention is
          global everywhere and has no relative positions
 """
 _base_ = [
@@ -70,15 +70,15 @@ optim_wrapper = dict(
     paramwise_cfg=dict(norm_decay_mult=0.))
 param_scheduler = [
     dict(type='LinearLR', start_factor=1e-3, by_epoch=False, begin=0, end=50),
-    dict(type='CosineAnnealingLR', by_epoch=False, begin=50, end=400)
+    dict(type='CosineAnnealingLR', by_epoch=False, begin=50, end=250)
 ]
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=400, val_interval=400)
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=250, val_interval=250)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 
 default_hooks = dict(
     logger=dict(interval=25),
-    checkpoint=dict(by_epoch=False, interval=200, max_keep_ckpts=1))
+    checkpoint=dict(by_epoch=False, interval=250, max_keep_ckpts=1))
 log_processor = dict(by_epoch=False)
 randomness = dict(seed=0)
 auto_scale_lr = dict(base_batch_size=8)
