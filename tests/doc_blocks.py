@@ -25,7 +25,7 @@ from tooling import ROOT, run_tool
 
 from projects.engine import launch
 
-SKIPPED = {'.git', '.venv', 'node_modules', 'site', 'work_dirs'}
+IGNORED = {'checkpoints', 'data', 'demo_out', 'site', 'work_dirs'}  # by git
 MARKER = re.compile(r'<!-- (with|needs|covered by): (.+?) -->')
 FENCE = re.compile(r'^```(\S*)\n(.*?)^```$', re.M | re.S)
 PLACEHOLDER = re.compile(r'[A-Z][A-Z_]+$')
@@ -62,9 +62,10 @@ class Block:
 
 def pages() -> list[Path]:
     """All Markdown files of the repository."""
-    return sorted(
-        path for path in ROOT.rglob('*.md')
-        if not SKIPPED & set(path.relative_to(ROOT).parts))
+    found = (path.relative_to(ROOT) for path in ROOT.rglob('*.md'))
+    return sorted(ROOT / path for path in found
+                  if path.parts[0] not in IGNORED and not any(
+                      part.startswith('.') for part in path.parts))
 
 
 def blocks_of(path: Path, languages: tuple[str, ...]) -> list[Block]:
