@@ -24,12 +24,10 @@ import projects
 from projects.shapes import Recipe, make_dataset
 from projects.zoo.models import build_model
 
-MIMDET = 'mimdet/demo/mask-rcnn_mimdet-tiny_fpn_1xb8-600_shapes-det-128x128.py'
 RECIPES = dict(
     pretraining=PRETRAINING,
     classifier=CLASSIFIER,
     detector=DETECTOR,
-    mimdet=MIMDET,
     segmentor=SEGMENTOR)
 PAGES = [path for path in pages() if 'tests' not in path.parts[-3:]]
 SHELLS, CODE = ('bash', 'console'), ('python', )
