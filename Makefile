@@ -3,14 +3,14 @@
 VENV ?= $(or $(GLIMPSE_VENV),.venv)
 PY := $(VENV)/bin/python
 CODE := $(wildcard projects tools tests configs)
-DOCS := $(wildcard *.md docs requirements) setup.cfg Makefile
+DOCS := $(wildcard *.md docs requirements) setup.cfg mkdocs.yml Makefile
 # Each worker imports torch and the toolboxes (1 GB), hence the limit.
 JOBS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 8 ? n : 8)))
 # One thread per worker: with more, they wait for one another.
 PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check-env demo test test-slow coverage lint format
+.PHONY: help setup check-env demo test test-slow coverage lint format docs audit
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | \
@@ -34,6 +34,13 @@ test-slow: setup ## the tests that take minutes
 
 coverage: setup ## the suite, with the lines it never reaches
 	$(PYTEST) -m 'not slow and not gpu' --cov $(ARGS)
+
+docs: setup ## the documentation as a site, in site/; opens without a network
+	$(PY) -m mkdocs build --strict --quiet
+	@echo 'site/index.html'
+
+audit: setup ## known vulnerabilities of what is installed
+	@$(PY) tools/audit.py
 
 lint: setup ## what setup.cfg asks of the code
 	$(PY) -m flake8 $(CODE)

@@ -311,7 +311,8 @@ build_wheel() {
 
 install_libraries() {
     install --no-build-isolation -r requirements/mminstall.txt \
-        -r requirements/runtime.txt -r requirements/tests.txt
+        -r requirements/runtime.txt -r requirements/tests.txt \
+        -r requirements/docs.txt
     # The toolboxes ask for opencv-python and opencv-python-headless, which
     # share their files: the one installed last stays. The first needs libGL.
     if grep -qs Qt5Core "$venv"/lib/python*/site-packages/cv2/cv2*.so; then
@@ -388,7 +389,7 @@ step "torch $(pinned torch torch.txt) and torchvision, about 3 GB to download" \
     install -r requirements/torch.txt numpy
 step 'build tools' install -r requirements/build.txt
 step "$(mmcv_title)" install_mmcv
-step 'OpenMMLab toolboxes, libraries, test tools' install_libraries
+step 'OpenMMLab toolboxes, libraries, tools for tests and docs' install_libraries
 step 'self-check: import everything, run one compiled operator' \
     "$python" tools/check_env.py
 sed -n '/^== self-check/,$p' "$log" | sed '1d; s/^/      /'

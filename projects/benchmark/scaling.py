@@ -13,6 +13,9 @@ import torch
 import torch.distributed as dist
 from mmengine.model import MMDistributedDataParallel
 from torch import Tensor, multiprocessing
+from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import \
+    allreduce_hook
+from torch.futures import Future
 
 from .machine import describe
 from .report import Report, Result
@@ -49,7 +52,10 @@ def measure_scaling(variant: Variant, setting: Setting, numbers: Sequence[int],
     results = []
     for number in numbers:
         found = _launch(variant, setting, number, threads, iters, warmup)
-        facts = dict(losses=found['losses'], threads_of_a_process=threads)
+        facts = dict(
+            losses=found['losses'],
+            reduced_bytes=found['reduced'],
+            threads_of_a_process=threads)
         times = Times(found['wall'], found['cpu'])
         results.append(
             Result(f'{number} processes', 'images', batch, times, facts=facts))
@@ -107,10 +113,18 @@ def _work(rank: int, number: int, folder: str, config: str,
             found = dict(
                 wall=times.wall,
                 cpu=times.cpu,
-                losses=(losses / number).tolist())
+                losses=(losses / number).tolist(),
+                reduced=sum(step.reduced) // len(step.losses))
             Path(folder, 'result.json').write_text(json.dumps(found))
     finally:
         dist.destroy_process_group()
+
+
+def _count_and_reduce(reduced: list[int],
+                      bucket: dist.GradBucket) -> Future[Tensor]:
+    """DDP's own average of a bucket of gradients, after counting its bytes."""
+    reduced.append(bucket.buffer().nbytes)
+    return allreduce_hook(dist.group.WORLD, bucket)
 
 
 class DistributedStep(TrainStep):
@@ -133,6 +147,8 @@ class DistributedStep(TrainStep):
             gradient_as_bucket_view=True,
             find_unused_parameters=cfg.get('find_unused_parameters', False))
         self.losses: list[Tensor] = []
+        self.reduced: list[int] = []
+        self.parallel.register_comm_hook(self.reduced, _count_and_reduce)
 
     def __call__(self) -> None:
         """See :class:`Step`; the masks of a step depend on its number."""

@@ -10,6 +10,7 @@ from mmengine.config import Config
 from shrink import shrink
 from tooling import ROOT, run_tool
 
+from projects.analysis.scaling import Footprint
 from projects.benchmark import machine
 from projects.shapes import Recipe, make_dataset
 
@@ -191,6 +192,9 @@ def test_scaling_has_the_losses_of_one_process(measure):
     assert one['losses'] == pytest.approx(two['losses'], rel=1e-5)
     assert one['efficiency'] == 1
     assert two['efficiency'] == pytest.approx(two['rate'] / one['rate'] / 2)
+    # float32 gradients of what is trained, all of them once in a step
+    _, trained, _ = Footprint(Config.fromfile(ROOT / PRETRAIN)).sizes
+    assert one['reduced_bytes'] == two['reduced_bytes'] == 4 * trained
 
 
 @pytest.mark.parametrize('words, message', [

@@ -6,7 +6,8 @@ block, and relative positions; its four maps become a pyramid.
 Paper    arXiv:2204.02964, Table 9; the method is of arXiv:2111.11429
 Run      bash tools/dist_train.sh configs/mimdet/detection/<this file> 8
          on each of 4 machines (NNODES=4, NODE_RANK, MASTER_ADDR), or on one
-         with --cfg-options optim_wrapper.accumulative_counts=4
+         with --cfg-options optim_wrapper.accumulative_counts=4 and four
+         times the iterations (docs/distributed.md)
 Expect   50.4 box AP, 44.9 mask AP (reported by the paper, not rerun here)
 Differs  bfloat16 instead of fp16, with boxes and region pooling in float32;
          masks are bitmaps instead of polygons; images are decoded by OpenCV

@@ -6,7 +6,8 @@ another share at test: --cfg-options model.backbone.test_sample_ratio=0.5
 Paper    arXiv:2204.02964, Tables 6 and 9
 Run      bash tools/dist_train.sh configs/mimdet/detection/<this file> 8
          on each of 4 machines (NNODES=4, NODE_RANK, MASTER_ADDR), or on one
-         with --cfg-options optim_wrapper.accumulative_counts=4
+         with --cfg-options optim_wrapper.accumulative_counts=4 and four
+         times the iterations (docs/distributed.md)
 Expect   51.7 box AP, 46.1 mask AP (reported by the paper, not rerun here)
 Differs  bfloat16 instead of fp16, with boxes and region pooling in float32;
          the official validation during training sees half of the tokens
