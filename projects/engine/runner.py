@@ -21,6 +21,8 @@ from .data_check import named_data, no_samples
 from .loading import NamingCollate
 from .resumable_data import make_resumable
 
+DDP = 'MMDistributedDataParallel'
+
 # mmengine's classes and ours that take their place in any config
 REPLACED = dict(
     CheckpointHook='CrashSafeCheckpointHook',
@@ -58,25 +60,32 @@ class GlimpseRunner(CheckpointRunner):
 
     def wrap_model(self, model_wrapper_cfg: dict | None,
                    model: nn.Module) -> nn.Module:
-        """See ``Runner``; on the CPU, DDP takes no device ids.
+        """See ``Runner``; gradients are views of DDP's buckets.
 
-        Batch norms that are to be synchronised are so there, too.
+        That saves a copy of them. On the CPU, DDP takes no device ids, and
+        batch norms that are to be synchronised are so there, too.
         """
-        if (not self.distributed or torch.cuda.is_available()
-                or is_model_wrapper(model)):
+        if not self.distributed or is_model_wrapper(model):
             return super().wrap_model(model_wrapper_cfg, model)
+        wrapper_cfg = dict(model_wrapper_cfg or {})
+        if wrapper_cfg.setdefault('type', DDP) == DDP:
+            wrapper_cfg = {**self._ddp_defaults(), **wrapper_cfg}
+        if torch.cuda.is_available():
+            return super().wrap_model(wrapper_cfg, model)
         if self.cfg.get('sync_bn') is not None:
             model = convert_sync_batchnorm(model, self.cfg.sync_bn)
-        defaults = dict(
-            type='MMDistributedDataParallel',
-            broadcast_buffers=False,
-            find_unused_parameters=self.cfg.get('find_unused_parameters',
-                                                False))
         return MODEL_WRAPPERS.build({
-            **defaults,
-            **(model_wrapper_cfg or {}), 'device_ids': None,
+            **wrapper_cfg, 'device_ids': None,
             'module': sync_without_gpu(model)
         })
+
+    def _ddp_defaults(self) -> dict[str, Any]:
+        """What DDP is told unless ``model_wrapper_cfg`` says otherwise."""
+        return dict(
+            broadcast_buffers=False,
+            find_unused_parameters=self.cfg.get('find_unused_parameters',
+                                                False),
+            gradient_as_bucket_view=True)
 
     def build_optim_wrapper(
             self, optim_wrapper: Any) -> OptimWrapper | OptimWrapperDict:
