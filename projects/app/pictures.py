@@ -19,7 +19,7 @@ MIN_SIDE = 16  # pixels
 SHOWN = 1024  # longer side of what is kept of an upload, in pixels
 FORMATS = ('JPEG', 'PNG', 'WEBP', 'GIF', 'BMP')
 UPLOAD = 'that was uploaded'  # stands for a path in messages
-EXAMPLES = {'scene': 1, 'pair': 3, 'single': 6, 'crowd': 10}
+EXAMPLES = dict(scene=7, crescents=3, rings=18, crowd=34)  # seeds
 _SIDE = 256  # of the examples, in pixels
 
 _reader = LoadCheckedImage(max_pixels=MAX_PIXELS, formats=FORMATS)

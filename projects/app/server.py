@@ -32,6 +32,12 @@ BODY_SECONDS = 30  # in which a body has to arrive
 WAITING = 8  # requests that wait for the models; more are refused
 LOCAL = ('localhost', '127.0.0.1', '[::1]')
 EVERYWHERE = ('0.0.0.0', '::')
+# So much is read of a body that is too long: who is cut off while sending
+# never sees the answer.
+DISCARDED = 4 * MAX_BYTES
+CLOSE = {'Connection': 'close'}  # what is left of a body is not read
+TOO_LARGE = HTTPException(413, f'the picture has more than {MAX_BYTES} bytes',
+                          CLOSE)
 
 
 class Server:
@@ -104,15 +110,18 @@ class Server:
         if request.headers.get('content-type') != TYPE:
             raise HTTPException(415, f'the picture is expected as {TYPE}')
         announced = request.headers.get('content-length', '')
-        parts, size = [], int(announced) if announced.isdecimal() else 0
+        if announced.isdecimal() and int(announced[:20]) > DISCARDED:
+            raise TOO_LARGE
+        parts, size = [], 0
         try:
             with anyio.fail_after(self.body_seconds):
-                if size <= MAX_BYTES:
-                    size = 0
-                    async for part in request.stream():
-                        size += len(part)
-                        if size > MAX_BYTES:
-                            break
+                async for part in request.stream():
+                    size += len(part)
+                    if size > DISCARDED:
+                        break
+                    if size > MAX_BYTES:
+                        parts.clear()
+                    else:
                         parts.append(part)
         except TimeoutError:
             raise HTTPException(408, 'the picture took too long to arrive',
@@ -120,12 +129,8 @@ class Server:
         except ClientDisconnect:
             raise HTTPException(400, 'the picture did not arrive') from None
         if size > MAX_BYTES:
-            raise HTTPException(
-                413, f'the picture has more than {MAX_BYTES} bytes', CLOSE)
+            raise TOO_LARGE
         return b''.join(parts)
-
-
-CLOSE = {'Connection': 'close'}  # what is left of a body is not read
 
 
 def _packed(answer: Answer) -> dict[str, Any]:

@@ -149,7 +149,7 @@ def _enlarged(sample: Any, factor: int) -> Any:
     """A data sample for an image enlarged ``factor`` times."""
     for name in ('gt_instances', 'pred_instances'):
         instances = sample.get(name)
-        if instances is None:
+        if instances is None or 'bboxes' not in instances:
             continue
         instances.bboxes = factor * instances.bboxes
         if 'masks' in instances:

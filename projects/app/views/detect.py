@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from mmdet.registry import DATASETS
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
-from mmengine.registry import DATASETS
 from PIL import Image
 from torch import nn
 
@@ -67,7 +67,7 @@ def show(model: Model, rgb: np.ndarray, query: Query) -> Answer:
         model: The model.
         rgb: uint8 (H, W, 3).
         query: ``ratio``, the share of the tokens that MIMDet's encoder sees,
-            and ``score``, below which detections are left out.
+            and ``score``, above which detections are shown.
 
     Raises:
         ValueError: If a parameter is wrong.
@@ -90,8 +90,8 @@ def show(model: Model, rgb: np.ndarray, query: Query) -> Answer:
     pictures = dict(
         detections=predictions.paint(model.drawer, picture, drawable, False,
                                      score))
-    note = (f'{int((result.pred_instances.scores >= score).sum())} detections '
-            f'with a score of {score:.2f} or more.')
+    count = int((result.pred_instances.scores > score).sum())
+    note = f'{count} detections with a score above {score:.2f}.'
     if isinstance(backbone, MIMDetViT):
         seen_HW = _seen(backbone, data['inputs'], result.img_shape)
         shown = np.asarray(Image.fromarray(rgb).resize(seen_HW.shape[::-1]))
