@@ -6,10 +6,14 @@ HEADERS = {
     'Content-Security-Policy':
     "default-src 'self'; img-src 'self' data: blob:; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'",
-    'X-Content-Type-Options': 'nosniff',
-    'Referrer-Policy': 'no-referrer',
-    'Cross-Origin-Resource-Policy': 'same-origin',
-    'Cache-Control': 'no-store',
+    'X-Content-Type-Options':
+    'nosniff',
+    'Referrer-Policy':
+    'no-referrer',
+    'Cross-Origin-Resource-Policy':
+    'same-origin',
+    'Cache-Control':
+    'no-store',
 }
 
 

@@ -23,7 +23,7 @@ from starlette.staticfiles import StaticFiles
 
 from .headers import SafeHeaders
 from .models import Models
-from .pictures import (EXAMPLES, MAX_BYTES, draw_example, read_picture, to_png)
+from .pictures import EXAMPLES, MAX_BYTES, draw_example, read_picture, to_png
 from .views import VIEWS, Answer
 
 PAGE = Path(__file__).parent / 'page'
@@ -136,8 +136,8 @@ class Server:
 def _packed(answer: Answer) -> dict[str, Any]:
     """An answer as JSON has it."""
     pictures = {
-        name: 'data:image/png;base64,' +
-        base64.b64encode(to_png(picture)).decode()
+        name:
+        'data:image/png;base64,' + base64.b64encode(to_png(picture)).decode()
         for name, picture in answer.pictures.items()
     }
     return dict(pictures=pictures, note=answer.note, **answer.facts)

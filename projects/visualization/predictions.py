@@ -119,8 +119,8 @@ def _draw_row(sample: dict, model: nn.Module, drawer: Any,
 def readable(image_HWC: np.ndarray, sample: Any) -> tuple[np.ndarray, Any]:
     """A small image and its data sample, enlarged for readable labels."""
     factor = -(-_MIN_SIDE // min(image_HWC.shape[:2]))
-    return _enlarge(image_HWC, factor, 0, 1), _enlarged(
-        drawable(sample), factor)
+    return _enlarge(image_HWC, factor, 0,
+                    1), _enlarged(drawable(sample), factor)
 
 
 def paint(drawer: Any, image_HWC: np.ndarray, sample: Any, truth: bool,
@@ -136,12 +136,7 @@ def paint(drawer: Any, image_HWC: np.ndarray, sample: Any, truth: bool,
     """
     thr = dict(pred_score_thr=score_thr) if 'pred_instances' in sample else {}
     drawer.add_datasample(
-        'sample',
-        image_HWC,
-        sample,
-        draw_gt=truth,
-        draw_pred=not truth,
-        **thr)
+        'sample', image_HWC, sample, draw_gt=truth, draw_pred=not truth, **thr)
     return drawer.get_image()
 
 

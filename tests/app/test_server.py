@@ -109,8 +109,8 @@ def test_only_asked_by_its_own_page(page: Page) -> None:
 
 
 def test_other_hosts_on_request(tmp_path: Path) -> None:
-    for host, named, status in (('0.0.0.0', 'any.example', 200),
-                                ('box.example', 'box.example', 200),
+    for host, named, status in (('0.0.0.0', 'any.example',
+                                 200), ('box.example', 'box.example', 200),
                                 ('box.example', 'any.example', 400)):
         with served(Models([]), host=host) as page:
             assert page.ask('GET', '/', headers=dict(Host=named))[0] == status
@@ -223,8 +223,8 @@ def test_many_at_once(page: Page) -> None:
         answers = list(pool.map(ask, [.25, .5, .75] * 12))
     assert {status for status, _, _ in answers} <= {200, 503}
     assert sum(status == 200 for status, _, _ in answers) >= 9
-    assert all(
-        found == wanted for status, found, wanted in answers if status == 200)
+    assert all(found == wanted for status, found, wanted in answers
+               if status == 200)
 
 
 def test_full_queue(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -284,8 +284,8 @@ def fuzz_requests(page: Page, count: int) -> None:
 
 
 @pytest.mark.parametrize('fuzz', [fuzz_pictures, fuzz_queries, fuzz_requests])
-@pytest.mark.parametrize(
-    'count', [200, pytest.param(4000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize('count',
+                         [200, pytest.param(4000, marks=pytest.mark.slow)])
 def test_fuzz(page: Page, fuzz, count: int) -> None:
     fuzz(page, count)
     assert page.post('/api/picture', PICTURE) == (200, PICTURE)

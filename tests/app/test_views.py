@@ -68,8 +68,8 @@ def test_chosen_patches(models: Models, rgb: np.ndarray, name: str) -> None:
             again.pictures['reconstruction']).all()
     small[side - 16:, side - 16:] = 0  # a visible one
     other = models.show('reconstruct', name, small, query)
-    assert (other.pictures['reconstruction'] !=
-            again.pictures['reconstruction']).any()
+    assert (other.pictures['reconstruction']
+            != again.pictures['reconstruction']).any()
 
 
 def test_seed_chooses_and_hides_the_same_again(models: Models,

@@ -101,8 +101,8 @@ def show(model: Model, rgb: np.ndarray, query: Query) -> Answer:
                   dict(samples=isinstance(backbone, MIMDetViT)))
 
 
-def _seen(backbone: MIMDetViT, inputs: Any,
-          size: tuple[int, int]) -> np.ndarray:
+def _seen(backbone: MIMDetViT, inputs: Any, size: tuple[int,
+                                                        int]) -> np.ndarray:
     """Pixels (H, W) of tokens that the encoder saw; padding is cut off."""
     sizes = None
     if isinstance(inputs, PaddedImages):

@@ -100,8 +100,7 @@ def show(model: Model, rgb: np.ndarray, query: Query) -> Answer:
         f'{len(found)} of {count} patches are hidden '
         f'({len(found) / count:.0%}; in training {model.ratio:.0%}). Their '
         f'pixels are {error[drawn.hidden].mean():.0f} of 255 levels off on '
-        'average.',
-        dict(grid=grid, hidden=found, ratio=model.ratio))
+        'average.', dict(grid=grid, hidden=found, ratio=model.ratio))
 
 
 def _positions(hidden_HW: np.ndarray, grid: Grid) -> list[int]:
