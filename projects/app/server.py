@@ -112,7 +112,8 @@ class Server:
         announced = request.headers.get('content-length', '')
         if announced.isdecimal() and int(announced[:20]) > DISCARDED:
             raise TOO_LARGE
-        parts, size = [], 0
+        parts: list[bytes] = []
+        size = 0
         try:
             with anyio.fail_after(self.body_seconds):
                 async for part in request.stream():

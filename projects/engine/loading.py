@@ -97,7 +97,7 @@ class LoadCheckedImage(LoadImageFromFile):
     def __init__(self,
                  on_error: str = 'stop',
                  max_pixels: int = MAX_PIXELS,
-                 formats: Sequence[str] | None = None,
+                 formats: tuple[str, ...] | None = None,
                  **kwargs: Any) -> None:
         super().__init__(imdecode_backend='pillow', **kwargs)
         self.policy = FailurePolicy(on_error)

@@ -90,7 +90,8 @@ def load_resized(path: Path, cfg: Config,
                          'expected')
     loaded = read_image(path, cfg.test_dataloader.dataset.pipeline[0])
     rgb = np.ascontiguousarray(loaded['img'][..., ::-1])
-    return resized(rgb, size), rgb.shape[:2]
+    height, width = rgb.shape[:2]
+    return resized(rgb, size), (height, width)
 
 
 def resized(rgb: np.ndarray, size: int) -> np.ndarray:

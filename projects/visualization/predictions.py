@@ -116,9 +116,17 @@ def _draw_row(sample: dict, model: nn.Module, drawer: Any,
     return SheetRow(Path(result.img_path).name, pictures)
 
 
-def readable(image_HWC: np.ndarray, sample: Any) -> tuple[np.ndarray, Any]:
-    """A small image and its data sample, enlarged for readable labels."""
-    factor = -(-_MIN_SIDE // min(image_HWC.shape[:2]))
+def readable(image_HWC: np.ndarray,
+             sample: Any,
+             side: int = _MIN_SIDE) -> tuple[np.ndarray, Any]:
+    """A small image and its data sample, enlarged for readable labels.
+
+    Args:
+        image_HWC: The image.
+        sample: The toolbox's data sample.
+        side: Least side of the result, in pixels.
+    """
+    factor = -(-side // min(image_HWC.shape[:2]))
     return _enlarge(image_HWC, factor, 0,
                     1), _enlarged(drawable(sample), factor)
 

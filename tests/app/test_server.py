@@ -285,7 +285,7 @@ def fuzz_requests(page: Page, count: int) -> None:
 
 @pytest.mark.parametrize('fuzz', [fuzz_pictures, fuzz_queries, fuzz_requests])
 @pytest.mark.parametrize('count',
-                         [200, pytest.param(4000, marks=pytest.mark.slow)])
+                         [200, pytest.param(2000, marks=pytest.mark.slow)])
 def test_fuzz(page: Page, fuzz, count: int) -> None:
     fuzz(page, count)
     assert page.post('/api/picture', PICTURE) == (200, PICTURE)

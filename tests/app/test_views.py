@@ -100,8 +100,8 @@ def test_least_score(models: Models, rgb: np.ndarray) -> None:
     some = models.show('detect', 'mimdet', rgb, dict(score='0'))
     none = models.show('detect', 'mimdet', rgb, dict(score='1'))
     assert none.note.startswith('0 detections')
-    assert (none.pictures['detections'] == rgb).all()
-    assert (some.pictures['detections'] != rgb).any()
+    assert (none.pictures['detections'][::2, ::2] == rgb).all()
+    assert (some.pictures['detections'][::2, ::2] != rgb).any()
 
 
 @pytest.mark.parametrize('name', ['convmae', 'mae', 'mimdet', 'extrema'])

@@ -1,6 +1,6 @@
 """What the page can do with a model and a picture, a module for each."""
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 from mmengine.config import Config
@@ -25,7 +25,7 @@ class View(Protocol):
         """Run the model on a picture, uint8 RGB (H, W, 3)."""
 
 
-VIEWS: Mapping[str, View] = dict(
-    reconstruct=reconstruct, detect=detect, attend=attend)
+VIEWS = cast(Mapping[str, View],
+             dict(reconstruct=reconstruct, detect=detect, attend=attend))
 
 __all__ = ['VIEWS', 'Answer', 'View']

@@ -73,5 +73,5 @@ def show(model: Model, rgb: np.ndarray, query: Query) -> Answer:
     return Answer(
         pictures,
         f'The model saw {width} x {height} pixels as {columns} x {rows} '
-        f'tokens. The largest weight is {weights_YX.max():.1%}, a token\'s '
-        f'even share {1 / weights_YX.size:.1%}.')
+        f'tokens. The largest weight is {weights_YX.max():.1%}; if all were '
+        f'equal, each would be {1 / weights_YX.size:.1%}.')

@@ -19,6 +19,8 @@ from projects.visualization.reconstruction import GRAY
 from ..parameters import Query, number
 from .answer import Answer
 
+SIDE = 400  # of the drawn picture at least, in pixels
+
 
 @dataclass(frozen=True)
 class Model:
@@ -86,12 +88,13 @@ def show(model: Model, rgb: np.ndarray, query: Query) -> Answer:
             ori_shape=sides))
     data = model.model.data_preprocessor(pseudo_collate([sample]), False)
     result, = model.model(**data, mode='predict')
-    picture, drawable = predictions.readable(rgb, result)
+    picture, drawable = predictions.readable(rgb, result, SIDE)
     pictures = dict(
         detections=predictions.paint(model.drawer, picture, drawable, False,
                                      score))
     count = int((result.pred_instances.scores > score).sum())
-    note = f'{count} detections with a score above {score:.2f}.'
+    note = f'{count} detection{"s" * (count != 1)} with a score above ' \
+        f'{score:.2f}.'
     if isinstance(backbone, MIMDetViT):
         seen_HW = _seen(backbone, data['inputs'], result.img_shape)
         shown = np.asarray(Image.fromarray(rgb).resize(seen_HW.shape[::-1]))
