@@ -10,7 +10,7 @@ from PIL import Image
 
 from projects.engine.loading import ImageError, LoadCheckedImage
 from projects.shapes import render
-from projects.shapes.sample import several_objects
+from projects.shapes.sample import one_object, several_objects
 
 MAX_BYTES = 10 * 2**20
 MAX_PIXELS = 25_000_000  # a photograph of 24 megapixels is welcome
@@ -19,7 +19,7 @@ MIN_SIDE = 16  # pixels
 SHOWN = 1024  # longer side of what is kept of an upload, in pixels
 FORMATS = ('JPEG', 'PNG', 'WEBP', 'GIF', 'BMP')
 UPLOAD = 'that was uploaded'  # stands for a path in messages
-EXAMPLES = dict(scene=7, crescents=3, rings=18, crowd=34)  # seeds
+EXAMPLES = dict(scene=7, object=9, rings=18, crowd=34)  # seeds
 _SIDE = 256  # of the examples, in pixels
 
 _reader = LoadCheckedImage(max_pixels=MAX_PIXELS, formats=FORMATS)
@@ -71,6 +71,7 @@ def draw_example(name: str) -> np.ndarray:
         name: A key of ``EXAMPLES``.
     """
     rng = np.random.default_rng(EXAMPLES[name])
+    if name == 'object':
+        return render(one_object(rng, 'star', _SIDE, _SIDE)).rgb
     feature = 'crowd' if name == 'crowd' else 'plain'
-    scene = several_objects(rng, _SIDE, _SIDE, feature)
-    return render(scene).rgb
+    return render(several_objects(rng, _SIDE, _SIDE, feature)).rgb
