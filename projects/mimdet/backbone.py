@@ -114,14 +114,19 @@ class MIMDetViT(FromMAE):
         self._check_combination(rule)
         self.sampling = rule
 
-    def _check_combination(self, rule: TokenSampling) -> None:
-        """Refuse to sample tokens where all are needed."""
+    @property
+    def whole_because(self) -> list[str]:
+        """Settings for which the encoder has to see all tokens, if any."""
         needs = {
             f'window_size={self.window_size}': self.window_size,
             'decoder=None': self.decoder is None,
             "pyramid='vit'": self.adaptor is not None
         }
-        reasons = [name for name, needed in needs.items() if needed]
+        return [name for name, needed in needs.items() if needed]
+
+    def _check_combination(self, rule: TokenSampling) -> None:
+        """Refuse to sample tokens where all are needed."""
+        reasons = self.whole_because
         if reasons and min(rule.ratio, rule.test_ratio) < 1:
             raise ValueError(
                 f'backbone: an encoder with {", ".join(reasons)} sees all '

@@ -51,6 +51,22 @@ def test_mask_ratio(models: Models, rgb: np.ndarray, name: str) -> None:
     assert (shown[.25] != shown[.75]).any()
 
 
+@pytest.mark.parametrize('recipe, side', [
+    ('convmae_base-no-msd-token-mask_8xb256-amp-coslr-800e_in1k', 16),
+    ('fastconvmae_base_8xb64-amp-coslr-50e_in1k', 4),
+])
+def test_masks_of_other_kinds(rgb: np.ndarray, tmp_path: Path, recipe: str,
+                              side: int) -> None:
+    """Finer than tokens; and one view of those that hide complements."""
+    path = tiny_config(f'convmae/pretrain/{recipe}.py', tmp_path)
+    models = Models([Choice('x', str(path), None)])
+    answer = models.show('reconstruct', 'x', rgb, dict(ratio='0.5'))
+    assert answer.facts['grid'] == (side, side)
+    assert len(answer.facts['hidden']) == side * side / 2
+    answer = models.show('reconstruct', 'x', rgb, dict(hidden='0,3'))
+    assert answer.facts['hidden'] == [0, 3]
+
+
 @pytest.mark.parametrize('name', ['convmae', 'mae'])
 def test_chosen_patches(models: Models, rgb: np.ndarray, name: str) -> None:
     """What is chosen is hidden, and its pixels have no influence."""
@@ -94,6 +110,20 @@ def test_sampling_ratio(models: Models, rgb: np.ndarray) -> None:
     assert (found['0.25'] != found['1']).any()
     shares = [(seen[ratio] == GRAY).all(-1).mean() for ratio in ('0.25', '1')]
     assert shares == [.75, 0]
+
+
+def test_detector_that_needs_all_tokens(rgb: np.ndarray,
+                                        tmp_path: Path) -> None:
+    """The ratio is not offered, and has no effect."""
+    path = tiny_config(
+        'mimdet/detection/'
+        'mask-rcnn_mimdet-base-no-dec-w7_fpn_32xb2-amp-36e_coco.py', tmp_path)
+    models = Models([Choice('x', str(path), None)])
+    answer = models.show('detect', 'x', rgb, dict(ratio='0.5'))
+    assert not answer.facts['samples']
+    assert list(answer.pictures) == ['detections']
+    with pytest.raises(ValueError, match='attends in windows'):
+        models.show('attend', 'x', rgb, dict(size='128'))
 
 
 def test_least_score(models: Models, rgb: np.ndarray) -> None:

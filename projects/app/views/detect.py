@@ -77,7 +77,8 @@ def show(model: Model, rgb: np.ndarray, query: Query) -> Answer:
     ratio = number(query, 'ratio', 0.01, 1, 1)
     score = number(query, 'score', 0, 1, 0.3)
     backbone = model.model.backbone
-    if isinstance(backbone, MIMDetViT):
+    samples = isinstance(backbone, MIMDetViT) and not backbone.whole_because
+    if samples:
         backbone.sample_at_test(ratio)
     sides = rgb.shape[:2]
     sample = model.pipeline(
@@ -95,13 +96,12 @@ def show(model: Model, rgb: np.ndarray, query: Query) -> Answer:
     count = int((result.pred_instances.scores > score).sum())
     note = f'{count} detection{"s" * (count != 1)} with a score above ' \
         f'{score:.2f}.'
-    if isinstance(backbone, MIMDetViT):
+    if samples:
         seen_HW = _seen(backbone, data['inputs'], result.img_shape)
         shown = np.asarray(Image.fromarray(rgb).resize(seen_HW.shape[::-1]))
         pictures['seen'] = np.where(seen_HW[..., None], shown, np.uint8(GRAY))
         note += f' The encoder saw {ratio:.0%} of the tokens.'
-    return Answer(pictures, note,
-                  dict(samples=isinstance(backbone, MIMDetViT)))
+    return Answer(pictures, note, dict(samples=samples))
 
 
 def _seen(backbone: MIMDetViT, inputs: Any, size: tuple[int,
