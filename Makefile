@@ -10,7 +10,8 @@ JOBS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 8 ? n : 8)))
 PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check-env demo test test-slow coverage lint format docs audit
+.PHONY: help setup check-env demo app test test-slow coverage lint format \
+	docs audit
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | \
@@ -25,6 +26,9 @@ check-env: ## name what is wrong with the environment, and the remedy
 demo: setup ## the main job; QUICK=1, DATA=folder of images, METHOD=name, SEED=n
 	$(PY) tools/demo.py $(if $(QUICK),--quick) $(if $(DATA),--data "$(DATA)") \
 		$(if $(METHOD),--method $(METHOD)) $(if $(SEED),--seed $(SEED))
+
+app: setup ## a page to try models on pictures; MODELS="names of the zoo"
+	$(PY) tools/app.py $(MODELS) $(if $(PORT),--port $(PORT))
 
 test: setup lint ## lint and the whole suite; ARGS=... for pytest
 	$(PYTEST) -m 'not slow and not gpu' $(ARGS)

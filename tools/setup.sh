@@ -311,8 +311,8 @@ build_wheel() {
 
 install_libraries() {
     install --no-build-isolation -r requirements/mminstall.txt \
-        -r requirements/runtime.txt -r requirements/tests.txt \
-        -r requirements/docs.txt
+        -r requirements/runtime.txt -r requirements/app.txt \
+        -r requirements/docs.txt -r requirements/tests.txt
     # The toolboxes ask for opencv-python and opencv-python-headless, which
     # share their files: the one installed last stays. The first needs libGL.
     if grep -qs Qt5Core "$venv"/lib/python*/site-packages/cv2/cv2*.so; then

@@ -14,13 +14,13 @@ from projects.common.checkpoint import load_weights
 
 
 def load_backbone(cfg: Config,
-                  checkpoint: str,
+                  checkpoint: str | None,
                   prefix: str = 'backbone.') -> nn.Module:
     """The backbone of a config with all its trained weights.
 
     Args:
         cfg: A config of any scope: a pretraining, a classifier, a detector.
-        checkpoint: Path or URL.
+        checkpoint: Path or URL; None leaves the weights random.
         prefix: Start of the backbone's names in the checkpoint.
 
     Returns:
@@ -32,7 +32,8 @@ def load_backbone(cfg: Config,
     """
     init_default_scope(cfg.get('default_scope', 'mmengine'))
     backbone = MODELS.build({**cfg.model.backbone, 'init_cfg': None})
-    load_weights(backbone, checkpoint, prefix, min_coverage=1.)
+    if checkpoint is not None:
+        load_weights(backbone, checkpoint, prefix, min_coverage=1.)
     backbone.eval()  # whose result is None in mmpretrain's backbones
     return backbone
 

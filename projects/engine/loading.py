@@ -84,6 +84,8 @@ class LoadCheckedImage(LoadImageFromFile):
         on_error: What to do with a file that is missing or unreadable, a
             policy of ``FailurePolicy``: 'stop' or 'skip'.
         max_pixels: Larger images are refused before they are decoded.
+        formats: Formats that are decoded, by Pillow's names; None for all
+            that Pillow knows.
         **kwargs: ``to_float32``, ``color_type`` and ``backend_args`` of
             ``LoadImageFromFile``.
 
@@ -95,10 +97,12 @@ class LoadCheckedImage(LoadImageFromFile):
     def __init__(self,
                  on_error: str = 'stop',
                  max_pixels: int = MAX_PIXELS,
+                 formats: tuple[str, ...] | None = None,
                  **kwargs: Any) -> None:
         super().__init__(imdecode_backend='pillow', **kwargs)
         self.policy = FailurePolicy(on_error)
         self.max_pixels = max_pixels
+        self.formats = formats
 
     def transform(self, results: dict) -> dict | None:
         """Read ``results['img_path']``; None if the file is skipped.
@@ -121,7 +125,7 @@ class LoadCheckedImage(LoadImageFromFile):
         return results
 
     def read(self, path: str) -> np.ndarray:
-        """Decode one file.
+        """Read and decode one file.
 
         Raises:
             ImageError: Names the file and what is wrong with it.
@@ -131,6 +135,18 @@ class LoadCheckedImage(LoadImageFromFile):
         except OSError as error:
             raise ImageError(f'image {path} cannot be opened: '
                              f'{error.strerror or error}') from None
+        return self.decode(path, content)
+
+    def decode(self, path: str, content: bytes) -> np.ndarray:
+        """Decode the content of one file.
+
+        Args:
+            path: Its name, for messages.
+            content: All bytes of it.
+
+        Raises:
+            ImageError: Names the file and what is wrong with it.
+        """
         if not content:
             raise ImageError(f'image {path} is empty: 0 bytes')
         try:
@@ -145,7 +161,7 @@ class LoadCheckedImage(LoadImageFromFile):
                 f'({len(content)} bytes): {error}') from None
 
     def _check_header(self, path: str, content: bytes) -> None:
-        with Image.open(BytesIO(content)) as image:
+        with Image.open(BytesIO(content), formats=self.formats) as image:
             width, height = image.size
             if width * height > self.max_pixels:
                 raise ImageError(

@@ -109,6 +109,20 @@ def check_opencv() -> Iterator[Finding]:
         yield Finding('opencv', OK, listed or 'cv2')
 
 
+def check_page() -> Iterator[Finding]:
+    """What serves the page of ``make app``."""
+    for name, wanted in read_requirements('app.txt').items():
+        version = version_of(name)
+        if version is None:
+            yield Finding(name, WARN, 'not installed, but `make app` needs it',
+                          SETUP)
+        elif satisfies(version, wanted):
+            yield Finding(name, OK, version)
+        else:
+            yield Finding(name, WARN, f'{version}, needed {wanted}',
+                          pip(f'install "{name}{wanted}"'))
+
+
 def check_setuptools() -> Iterator[Finding]:
     """pkg_resources, which setuptools 82 dropped, where it is used."""
     if find_spec('pkg_resources'):
@@ -222,4 +236,4 @@ def check_checkpoint_loading() -> Iterator[Finding]:
 
 STATIC = (check_torch, check_torchvision, check_numpy, check_opencv,
           check_setuptools, check_toolboxes, check_operators, check_limits,
-          check_mmseg_bases, check_checkpoint_loading)
+          check_mmseg_bases, check_checkpoint_loading, check_page)

@@ -84,6 +84,7 @@ class MIMDetViT(FromMAE):
             raise ValueError(
                 f'backbone.c5_pool is {c5_pool!r}; choose from {list(POOL)}')
         self.c5_pool = c5_pool
+        self.window_size = window_size
         self.sampling = TokenSampling(sample_ratio, test_sample_ratio,
                                       sampling)
         self.stem = MODELS.build(
@@ -100,17 +101,32 @@ class MIMDetViT(FromMAE):
         elif pyramid != 'hybrid':
             raise ValueError(f'backbone.pyramid is {pyramid!r}; choose '
                              "'hybrid' or 'vit'")
-        self._check_combination(window_size)
+        self._check_combination(self.sampling)
 
-    def _check_combination(self, window_size: int) -> None:
-        """Refuse to sample tokens where all are needed."""
+    def sample_at_test(self, ratio: float) -> None:
+        """See another share of the tokens outside of training.
+
+        Raises:
+            ValueError: If it is not in (0, 1], or below 1 where all tokens
+                are needed.
+        """
+        rule = TokenSampling(self.sampling.ratio, ratio, self.sampling.kind)
+        self._check_combination(rule)
+        self.sampling = rule
+
+    @property
+    def whole_because(self) -> list[str]:
+        """Settings for which the encoder has to see all tokens, if any."""
         needs = {
-            f'window_size={window_size}': window_size,
+            f'window_size={self.window_size}': self.window_size,
             'decoder=None': self.decoder is None,
             "pyramid='vit'": self.adaptor is not None
         }
-        reasons = [name for name, needed in needs.items() if needed]
-        rule = self.sampling
+        return [name for name, needed in needs.items() if needed]
+
+    def _check_combination(self, rule: TokenSampling) -> None:
+        """Refuse to sample tokens where all are needed."""
+        reasons = self.whole_because
         if reasons and min(rule.ratio, rule.test_ratio) < 1:
             raise ValueError(
                 f'backbone: an encoder with {", ".join(reasons)} sees all '

@@ -91,10 +91,21 @@ def load_resized(path: Path, cfg: Config,
     loaded = read_image(path, cfg.test_dataloader.dataset.pipeline[0])
     rgb = np.ascontiguousarray(loaded['img'][..., ::-1])
     height, width = rgb.shape[:2]
+    return resized(rgb, size), (height, width)
+
+
+def resized(rgb: np.ndarray, size: int) -> np.ndarray:
+    """An image with a shorter side of ``size``, both multiples of ``STEP``.
+
+    Args:
+        rgb: uint8 (H, W, 3).
+        size: In pixels, at least ``STEP``.
+    """
+    height, width = rgb.shape[:2]
     factor = size / min(height, width)
     sides = [STEP * round(side * factor / STEP) for side in (width, height)]
-    resized = Image.fromarray(rgb).resize(sides, Image.Resampling.BICUBIC)
-    return np.asarray(resized), (height, width)
+    return np.asarray(
+        Image.fromarray(rgb).resize(sides, Image.Resampling.BICUBIC))
 
 
 def grid_of(backbone: nn.Module, length: int, height: int,
@@ -212,6 +223,27 @@ def draw_maps(maps: AttentionMaps,
         caption: Written below.
         side: Shorter side of each picture at least, in pixels.
     """
+    picture = mark_points(maps, side)
+    size = picture.shape[1], picture.shape[0]
+    columns, pictures = ['queries'], [framed(picture, 'white')]
+    for index, weights_YX in enumerate(maps.maps_QYX):
+        columns.append(f'largest {weights_YX.max():.1%}')
+        pictures.append(framed(heat(weights_YX, size), _colour(index)))
+    if maps.class_YX is not None:
+        columns.append(f'class token, largest {maps.class_YX.max():.1%}')
+        pictures.append(framed(heat(maps.class_YX, size), CLASS_COLOUR))
+    return draw_sheet([SheetRow(caption, pictures)], columns,
+                      'Attention of the last block')
+
+
+def mark_points(maps: AttentionMaps, side: int = 224) -> np.ndarray:
+    """The image (H, W, 3) with its query points.
+
+    Args:
+        maps: What to draw.
+        side: It is enlarged to have a shorter side of so many pixels at
+            least.
+    """
     height, width = maps.image.shape[:2]
     scale = -(-side // min(height, width))
     size = scale * width, scale * height
@@ -223,15 +255,7 @@ def draw_maps(maps: AttentionMaps,
         x, y = x * scale, y * scale
         draw.ellipse((x - radius, y - radius, x + radius, y + radius),
                      _colour(index), 'white', max(round(radius / 3), 1))
-    columns, pictures = ['queries'], [framed(np.asarray(picture), 'white')]
-    for index, weights_YX in enumerate(maps.maps_QYX):
-        columns.append(f'largest {weights_YX.max():.1%}')
-        pictures.append(framed(heat(weights_YX, size), _colour(index)))
-    if maps.class_YX is not None:
-        columns.append(f'class token, largest {maps.class_YX.max():.1%}')
-        pictures.append(framed(heat(maps.class_YX, size), CLASS_COLOUR))
-    return draw_sheet([SheetRow(caption, pictures)], columns,
-                      'Attention of the last block')
+    return np.asarray(picture)
 
 
 def _colour(index: int) -> str:
@@ -274,7 +298,7 @@ def draw_attention(cfg: Config,
     points = points or [(width * x, height * y) for y in (.3, .7)
                         for x in (.3, .7)]
     factors = image.shape[1] / width, image.shape[0] / height
-    resized = [(x * factors[0], y * factors[1]) for x, y in points]
-    maps = attention_maps(backbone, Normalize(cfg), image, resized, layer)
+    queries = [(x * factors[0], y * factors[1]) for x, y in points]
+    maps = attention_maps(backbone, Normalize(cfg), image, queries, layer)
     save_png(draw_maps(maps, Path(source).name), Path(out))
     return maps

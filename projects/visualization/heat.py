@@ -27,3 +27,9 @@ def heat(values_YX: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def framed(picture: np.ndarray, colour: str, width: int = 6) -> np.ndarray:
     """A picture (H, W, 3) with a border of a colour around it."""
     return np.asarray(ImageOps.expand(Image.fromarray(picture), width, colour))
+
+
+def over(colours: np.ndarray, picture: np.ndarray) -> np.ndarray:
+    """A heat map laid over a picture, both uint8 RGB (H, W, 3)."""
+    mean = (colours.astype(np.uint16) + picture) // 2
+    return mean.astype(np.uint8)

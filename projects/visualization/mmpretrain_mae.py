@@ -1,7 +1,10 @@
 """mmpretrain's MAE in the terms of this project's masked autoencoder.
 
-Shapes: N images, L patches, K visible ones, P values of a patch.
+Shapes: N images, L patches, K visible ones, P values of a patch, C channels.
 """
+from functools import partial
+
+import torch
 from mmpretrain.models import MAE
 from torch import Tensor, nn
 
@@ -37,8 +40,17 @@ class DrawableMAE(nn.Module):
                 f'an image of {x_NCHW.shape[2]}x{x_NCHW.shape[3]} pixels; '
                 f"mmpretrain's MAE takes {grid[0] * side}x{grid[1] * side} "
                 'only: leave --keep-size out')
-        keep = self.masking.num_keep(grid)
-        self.mae.backbone.mask_ratio = self.masking.ratio
-        latent, hidden_NL, restore_NL = self.mae.backbone(x_NCHW, mask=True)
-        keep_NK = hidden_NL.argsort(dim=1, stable=True)[:, :keep]
-        return self.mae.neck(latent, restore_NL), TokenMask(keep_NK, grid)
+        mask = self.masking(len(x_NCHW), grid, x_NCHW.device)
+        # in place of the backbone's own draw
+        self.mae.backbone.random_masking = partial(_take_visible, mask)
+        latent, _, restore_NL = self.mae.backbone(x_NCHW, mask=True)
+        return self.mae.neck(latent, restore_NL), mask
+
+
+def _take_visible(mask: TokenMask, x_NLC: Tensor,
+                  ratio: float) -> tuple[Tensor, Tensor, Tensor]:
+    """What ``MAEViT.random_masking`` returns, for a given mask."""
+    hidden_NL = mask.removed_BL
+    order_NL = hidden_NL.argsort(dim=1, stable=True)
+    order_NL[:, :mask.keep_BK.shape[1]] = mask.keep_BK
+    return mask.take(x_NLC), hidden_NL, torch.argsort(order_NL, dim=1)

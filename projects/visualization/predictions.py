@@ -64,11 +64,7 @@ def draw_predictions(cfg: Config,
             dataset = DATASETS.build(cfg.test_dataloader.dataset)
             dataset.full_init()
         model = load_model(cfg, checkpoint)
-        drawer = VISUALIZERS.build({
-            **cfg.visualizer, 'name': f'predictions-{id(dataset)}',
-            'vis_backends': None
-        })
-        drawer.dataset_meta = dataset.metainfo
+        drawer = build_drawer(cfg, dataset.metainfo)
         count = min(num, len(dataset))
         rows = [
             _draw_row(dataset[i * len(dataset) // count], model, drawer,
@@ -79,8 +75,22 @@ def draw_predictions(cfg: Config,
     return [row.caption for row in rows]
 
 
-def load_model(cfg: Config, checkpoint: str) -> nn.Module:
+def build_drawer(cfg: Config, metainfo: dict) -> Any:
+    """A config's visualizer, with the classes and colours of a data set."""
+    drawer = VISUALIZERS.build({
+        **cfg.visualizer, 'name': f'predictions-{id(cfg)}',
+        'vis_backends': None
+    })
+    drawer.dataset_meta = metainfo
+    return drawer
+
+
+def load_model(cfg: Config, checkpoint: str | None) -> nn.Module:
     """The model of a config with all its trained weights.
+
+    Args:
+        cfg: Config of a detector or segmentor.
+        checkpoint: Path or URL; None leaves the weights random.
 
     Raises:
         ValueError: If the checkpoint lacks any weight.
@@ -88,7 +98,8 @@ def load_model(cfg: Config, checkpoint: str) -> nn.Module:
     if 'data_preprocessor' in cfg:
         cfg.model.setdefault('data_preprocessor', cfg.data_preprocessor)
     model = MODELS.build(cfg.model)
-    load_weights(model, checkpoint, min_coverage=1., part='')
+    if checkpoint is not None:
+        load_weights(model, checkpoint, min_coverage=1., part='')
     return model.eval()
 
 
@@ -97,28 +108,51 @@ def _draw_row(sample: dict, model: nn.Module, drawer: Any,
     """Test one image and draw it."""
     (result, ) = model.test_step(pseudo_collate([sample]))
     image_HWC = mmcv.imread(result.img_path, channel_order='rgb')
-    factor = -(-_MIN_SIDE // min(image_HWC.shape[:2]))
-    image_HWC = _enlarge(image_HWC, factor, 0, 1)
-    result = _enlarged(drawable(result), factor)
-    pictures = [image_HWC]
-    thr = dict(pred_score_thr=score_thr) if 'pred_instances' in result else {}
-    for truth in (True, False):
-        drawer.add_datasample(
-            'sample',
-            image_HWC,
-            result,
-            draw_gt=truth,
-            draw_pred=not truth,
-            **thr)
-        pictures.append(drawer.get_image())
+    image_HWC, result = readable(image_HWC, result)
+    pictures = [image_HWC] + [
+        paint(drawer, image_HWC, result, truth, score_thr)
+        for truth in (True, False)
+    ]
     return SheetRow(Path(result.img_path).name, pictures)
+
+
+def readable(image_HWC: np.ndarray,
+             sample: Any,
+             side: int = _MIN_SIDE) -> tuple[np.ndarray, Any]:
+    """A small image and its data sample, enlarged for readable labels.
+
+    Args:
+        image_HWC: The image.
+        sample: The toolbox's data sample.
+        side: Least side of the result, in pixels.
+    """
+    factor = -(-side // min(image_HWC.shape[:2]))
+    return _enlarge(image_HWC, factor, 0,
+                    1), _enlarged(drawable(sample), factor)
+
+
+def paint(drawer: Any, image_HWC: np.ndarray, sample: Any, truth: bool,
+          score_thr: float) -> np.ndarray:
+    """What is annotated, or what was found, drawn on an image.
+
+    Args:
+        drawer: Of :func:`build_drawer`.
+        image_HWC: uint8 RGB.
+        sample: The toolbox's data sample; see :func:`readable`.
+        truth: Draw the annotations, not the predictions.
+        score_thr: Detections of lower scores are left out.
+    """
+    thr = dict(pred_score_thr=score_thr) if 'pred_instances' in sample else {}
+    drawer.add_datasample(
+        'sample', image_HWC, sample, draw_gt=truth, draw_pred=not truth, **thr)
+    return drawer.get_image()
 
 
 def _enlarged(sample: Any, factor: int) -> Any:
     """A data sample for an image enlarged ``factor`` times."""
     for name in ('gt_instances', 'pred_instances'):
         instances = sample.get(name)
-        if instances is None:
+        if instances is None or 'bboxes' not in instances:
             continue
         instances.bboxes = factor * instances.bboxes
         if 'masks' in instances:

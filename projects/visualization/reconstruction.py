@@ -6,6 +6,7 @@ values of a patch.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -79,13 +80,13 @@ def find_images(source: str | Path, limit: int) -> list[Path]:
     return [source / names[i * len(names) // count] for i in range(count)]
 
 
-def load_model(cfg: Config, checkpoint: str) -> Drawable:
+def load_model(cfg: Config, checkpoint: str | None) -> Drawable:
     """The masked autoencoder of a config with all its trained weights.
 
     Args:
         cfg: A pretraining config, of this project's ``MaskedAutoencoder`` or
             mmpretrain's ``MAE``.
-        checkpoint: Path or URL.
+        checkpoint: Path or URL; None leaves the weights random.
 
     Raises:
         ValueError: If the config is not of a masked autoencoder, or the
@@ -100,6 +101,13 @@ def load_model(cfg: Config, checkpoint: str) -> Drawable:
     if 'data_preprocessor' in cfg:
         cfg.model.setdefault('data_preprocessor', cfg.data_preprocessor)
     model = MODELS.build(cfg.model)
+    if checkpoint is not None:
+        _load_weights(model, checkpoint)
+    return (DrawableMAE(model) if isinstance(model, MAE) else model).eval()
+
+
+def _load_weights(model: MaskedAutoencoder | MAE, checkpoint: str) -> None:
+    """Load all weights, those of the decoder included."""
     weights = state_dict_of(
         CheckpointLoader.load_checkpoint(checkpoint, 'cpu'), checkpoint)
     decoder = [name for name in model.state_dict() if name.startswith('neck.')]
@@ -110,7 +118,6 @@ def load_model(cfg: Config, checkpoint: str) -> Drawable:
             f'{len(decoder)} names are missing ({missing[0]}, ...). Give the '
             'whole checkpoint of a pretraining, not an encoder or classifier')
     load_state_dict(model, weights, checkpoint, min_coverage=1., part='')
-    return (DrawableMAE(model) if isinstance(model, MAE) else model).eval()
 
 
 def load_image(path: Path,
@@ -136,7 +143,19 @@ def load_image(path: Path,
         loaded['img'] = _cut_to_patches(loaded['img'], model.head.patch[0],
                                         path)
         resize = []
-    sample = Compose([*resize, pack])(loaded)
+    return to_input(loaded, [*resize, pack], model)
+
+
+def to_input(loaded: dict[str, Any], steps: Sequence[dict],
+             model: Drawable) -> Tensor:
+    """A loaded image as the model takes it, (1, C, H, W).
+
+    Args:
+        loaded: What the first step of a pipeline gives.
+        steps: The steps after it.
+        model: Its data preprocessor normalises.
+    """
+    sample = Compose(steps)(loaded)
     return model.data_preprocessor(default_collate([sample]))['inputs']
 
 

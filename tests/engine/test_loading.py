@@ -105,6 +105,17 @@ def test_bad_files_are_named(tmp_path, content, message):
     assert load(path, max_pixels=10_000, on_error='skip') is None
 
 
+def test_formats_can_be_limited(tmp_path):
+    """To those named; the loader itself takes what Pillow knows."""
+    path = tmp_path / 'image.tif'
+    path.write_bytes(encode(picture(), 'TIFF'))
+    assert load(path)['img'].shape == (32, 48, 3)
+    with pytest.raises(ImageError, match='not an image'):
+        load(path, formats=('PNG', 'JPEG'))
+    path.write_bytes(encode(picture(), 'PNG'))
+    assert load(path, formats=('PNG', 'JPEG'))['img'].shape == (32, 48, 3)
+
+
 def test_skipping_gives_up_when_nothing_can_be_read(tmp_path):
     loader = LoadCheckedImage(on_error='skip')
     good = tmp_path / 'good.png'

@@ -217,6 +217,25 @@ def test_errors(change, message):
         build(**change)
 
 
+def test_another_ratio_at_test():
+    """The same as building with it; refused where all tokens are needed."""
+    x = torch.randn(1, 3, 96, 96)
+    backbone = build(test_sample_ratio=.5).eval()
+    half = backbone(x)[2]
+    backbone.sample_at_test(1.)
+    assert backbone.sampling.test_ratio == 1 and backbone.sampling.ratio == .5
+    assert (backbone(x)[2] != half).any()
+    backbone.sample_at_test(.5)
+    assert (backbone(x)[2] == half).all()
+
+    backbone = build(window_size=3, sample_ratio=1.)
+    with pytest.raises(ValueError, match='window_size=3 sees all tokens'):
+        backbone.sample_at_test(.5)
+    with pytest.raises(ValueError, match='must lie in'):
+        backbone.sample_at_test(0.)
+    assert backbone.sampling.test_ratio == 1
+
+
 def test_tokens_of_other_windows_are_not_seen():
     """The last token moves its window, or all with a global block."""
     for global_blocks in ((), (3, )):

@@ -136,6 +136,18 @@ def test_this_environment_passes():
     assert 'FAIL' not in process.stdout
 
 
+def test_packages_of_the_page(site):
+    site.add('starlette', '1.10.0', 'starlette')
+    site.add('uvicorn', '0.1.0', 'uvicorn')
+    findings = site.check('--quick')
+    assert failed(findings) == []
+    assert findings['starlette']['status'] == 'ok'
+    assert findings['uvicorn']['status'] == 'warn'
+    assert '0.1.0, needed >=' in findings['uvicorn']['found']
+    assert findings['anyio']['status'] == 'warn'
+    assert '`make app` needs it' in findings['anyio']['found']
+
+
 def test_nothing_installed(tmp_path):
     site = Site.__new__(Site)
     site.folder = tmp_path
