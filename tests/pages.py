@@ -26,7 +26,7 @@ RECIPES = {
     'extrema': 'extrema/demo/'
     'extrema_tiny-mask08x5-crops-color_1xb32-coslr-2k_shapes.py',
     'video': 'videoconvmae/demo/'
-    'videoconvmae_tiny_1xb32-coslr-2k_shapes.py',
+    'videoconvmae_tiny_1xb32-coslr-5k_shapes.py',
 }
 
 

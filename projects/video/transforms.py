@@ -105,6 +105,25 @@ class ClipMultiScaleCrop(BaseTransform):
 
 
 @TRANSFORMS.register_module()
+class ClipRandomRoll(BaseTransform):
+    """Shift all frames by the same random distance, as if on a torus.
+
+    What leaves on one side comes back on the other. For clips that go round
+    in circles themselves, as the embedded ones do.
+    """
+
+    def transform(self, results: dict) -> dict:
+        """Roll ``clip`` in height and width."""
+        height, width = results['clip'].shape[1:3]
+        shift = np.random.randint(height), np.random.randint(width)
+        results['clip'] = np.roll(results['clip'], shift, axis=(1, 2))
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}()'
+
+
+@TRANSFORMS.register_module()
 class ClipResizeShort(BaseTransform):
     """Resize a clip so that its shorter side has a given length.
 

@@ -2,7 +2,8 @@
 
 Made by tools/datasets/make_shapes.py data/shapes --size demo. Other videos
 take their place by another `data_root` with lists `train.txt` and `val.txt`.
-Nothing is flipped: left and right are classes.
+Nothing is flipped: left and right are classes. Things leave on one side and
+come back on the other, and so may whole clips.
 """
 data_preprocessor = dict(
     type='ClipDataPreprocessor',
@@ -14,6 +15,7 @@ train_pipeline = [
         type='LoadVideoClip', sampler=dict(type='SegmentFrames',
                                            num_frames=8)),
     dict(type='ClipMultiScaleCrop', size=64, scales=(1, 0.875, 0.75)),
+    dict(type='ClipRandomRoll'),
     dict(type='PackClip')
 ]
 test_pipeline = [

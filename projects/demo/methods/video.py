@@ -6,8 +6,8 @@ from ..report import TOP1
 PARTS = ('video', )
 
 FOLDER = 'videoconvmae/demo'
-PRETRAIN = f'{FOLDER}/videoconvmae_tiny_1xb32-coslr-2k_shapes.py'
-FINETUNE = f'{FOLDER}/videoconvvit-tiny_videoconvmae-pre_1xb32-coslr-500_' \
+PRETRAIN = f'{FOLDER}/videoconvmae_tiny_1xb32-coslr-5k_shapes.py'
+FINETUNE = f'{FOLDER}/videoconvvit-tiny_videoconvmae-pre_1xb32-coslr-400_' \
     'shapes.py'
 
 
