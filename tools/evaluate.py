@@ -144,8 +144,9 @@ def evaluate(args: argparse.Namespace) -> None:
             ROOT, f'{pretraining.config.stem}-'
             f'{settings.sha256[:8] or "zoo"}')).resolve()
     train_args = ['--auto-scale-lr'] if args.auto_scale_lr else []
-    claim(out, settings)
     evaluations = plan.plan(settings, chosen, out, args.gpus, *train_args)
+    claim(out, settings)
+    plan.write_configs(evaluations)
     print(f'results go to {out}', flush=True)
     drawn = [
         recipe for paths in [[path]

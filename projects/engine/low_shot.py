@@ -59,8 +59,8 @@ class LowShotDataset(CustomDataset):
         for label, members in sorted(numbers.items()):
             members.sort(key=lambda number: samples[number]['img_path'])
             count = self._count(label, len(members))
-            order = np.random.RandomState(
-                [self.choice_seed, label]).permutation(len(members))
+            order = np.random.RandomState([self.choice_seed,
+                                           label]).permutation(len(members))
             chosen += [members[place] for place in order[:count]]
         return [samples[number] for number in sorted(chosen)]
 

@@ -1,5 +1,5 @@
 """The evaluations of a checkpoint: configs, folders and commands."""
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,7 @@ def plan(settings: Settings,
          out: Path,
          processes: int = 1,
          *train_args: str) -> list[Evaluation]:
-    """Write the configs of the evaluations; nothing runs yet.
+    """What to run; nothing is written yet.
 
     Args:
         settings: The user's.
@@ -88,13 +88,18 @@ def plan(settings: Settings,
     for rung, job in jobs.items():
         if not embedded(settings, read_config(str(recipes[rung]))):
             _check_data(rung, job.cfg)
-    evaluations = []
-    for rung, job in jobs.items():
-        job.config.parent.mkdir(parents=True, exist_ok=True)
-        job.cfg.dump(job.config)
-        step = _step(settings, rung, job, processes, train_args)
-        evaluations.append(Evaluation(rung, recipes[rung], job, step))
-    return evaluations
+    return [
+        Evaluation(rung, recipes[rung], job,
+                   _step(settings, rung, job, processes, train_args))
+        for rung, job in jobs.items()
+    ]
+
+
+def write_configs(evaluations: Iterable[Evaluation]) -> None:
+    """Write the configs that the commands name."""
+    for item in evaluations:
+        item.job.config.parent.mkdir(parents=True, exist_ok=True)
+        item.job.cfg.dump(item.job.config)
 
 
 def embedded(settings: Settings, cfg: Config) -> bool:
