@@ -137,7 +137,7 @@ def _validations(entries: Iterable[Entry]) -> list[Validation]:
     last = 0
     for entry in entries:
         if _is_training(entry):
-            last = int(entry.get('iter', entry['step']))
+            last = int(entry.get('iter') or entry['step'])
             continue
         metrics = {
             name: value

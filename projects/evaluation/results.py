@@ -97,9 +97,9 @@ def format_metafile(settings: Settings, pretraining: Pretraining,
         if item.rung == 'knn':
             continue
         if start_of(read(item.recipe)) != pretraining.config.stem:
+            start = f'from {pretraining.config.stem}'
             result['Setting'] = '; '.join(
-                filter(None,
-                       (f'from {pretraining.config.stem}', result['Setting'])))
+                text for text in (start, _setting(settings)) if text)
         _add(
             models.setdefault(item.recipe.stem, []), result, {
                 metric.label: value
