@@ -128,10 +128,20 @@ def settings_of(args: argparse.Namespace) -> plan.Settings:
 
 
 def evaluate(args: argparse.Namespace) -> None:
-    """Run what is left to do; write the tables after every step."""
+    """Run what is left to do; write the tables after every step.
+
+    Raises:
+        StepError: If a command fails; names its log.
+        OSError: If a file or data is missing.
+        ValueError: If something that was asked for cannot be.
+    """
+    if args.gpus < 1:
+        raise ValueError(f'--gpus is {args.gpus}; expected 1 or more')
     pretraining = recognise(args.checkpoint, args.config)
-    print(f'{args.checkpoint}: {pretraining.config.stem} '
-          f'({pretraining.reason})')
+    print(
+        f'{args.checkpoint}: {pretraining.config.stem} '
+        f'({pretraining.reason})',
+        flush=True)
     ladder = recipes.find_ladder(pretraining.config)
     chosen = choose(args.steps, pretraining, ladder)
     settings = settings_of(args)

@@ -115,7 +115,7 @@ def _facts(run: Run) -> dict[str, str]:
     facts = {}
     if run.entries:
         last = run.entries[-1]
-        facts['iterations'] = str(last.get('iter', last['step']))
+        facts['last logged iteration'] = str(last.get('iter', last['step']))
         if 'loss' in last:
             facts['last loss'] = number(last['loss'])
     if run.validations:

@@ -72,7 +72,8 @@ def format_results(settings: Settings, pretraining: Pretraining,
         notes.insert(1, f'SHA-256 {settings.sha256}')
     if _setting(settings):
         notes.insert(1, _setting(settings))
-    return f'{format_table(rows, records, "recipe")}\n\n{"; ".join(notes)}\n'
+    lines = [format_table(rows, records, 'recipe'), '']
+    return '\n'.join([*lines, *(f'- {note}' for note in notes)]) + '\n'
 
 
 def format_metafile(settings: Settings, pretraining: Pretraining,
@@ -148,7 +149,7 @@ def _dataset(settings: Settings, item: Evaluation) -> str:
 
 def _setting(settings: Settings) -> str:
     """What was not as the recipes have it."""
-    parts = ['few iterations'] if settings.quick else []
+    parts = ['few images and iterations'] if settings.quick else []
     if settings.seed is not None:
         parts.append(f'seed {settings.seed}')
     return ', '.join([*parts, *settings.options])

@@ -97,7 +97,8 @@ def test_ladder(colours: Path, checkpoint: Path, tmp_path: Path,
         assert '| Top 1 Accuracy 100.0 |' in line and '| 1:01 |' in line
     assert 'k 20, temperature 0.07' in lines[2]
     assert '1000 x all images, learning rate 0.1' in lines[3]
-    assert 'SHA-256 0000' in lines[-1] and 'seed 4' in lines[-1]
+    assert f'- SHA-256 {"0" * 64}' in lines
+    assert any(line.startswith('- seed 4') for line in lines)
 
     models = {
         model['Name']: model['Results']
@@ -285,6 +286,8 @@ def test_what_cannot_be_evaluated(checkpoint: Path, tmp_path: Path) -> None:
     assert "unknown step 'liner'; choose from knn, linear, low-shot, " \
         'finetune, detection, segmentation. Did you mean ' \
         "'linear'?" in message(checkpoint, '--steps', 'liner')
+    assert '--gpus is 0; expected 1 or more' in message(
+        checkpoint, '--gpus', 0)
     assert 'nothing.pth does not exist' in message(tmp_path / 'nothing.pth')
     zoo_name = 'convmae_base_8xb256-amp-coslr-1600e_in1k'
     assert 'linear, convvit-base_convmae-pre_8xb512-amp-linear-coslr-90e_' \
@@ -305,6 +308,20 @@ def test_what_cannot_be_evaluated(checkpoint: Path, tmp_path: Path) -> None:
         message(checkpoint, '--steps', f'linear={config}')
     assert 'missing.py does not exist' in message(checkpoint, '--steps',
                                                   'linear=missing.py')
+
+
+@pytest.mark.slow
+def test_two_processes(tmp_path: Path, checkpoint: Path) -> None:
+    out = tmp_path / 'out'
+    subprocess.run([
+        sys.executable, ROOT / 'tools/evaluate.py', checkpoint, '--steps',
+        'knn', 'linear', 'finetune', '--quick', '--gpus', '2', '--out', out],
+        check=True, timeout=1800)  # yapf: disable
+    assert len((out / 'results.md').read_text().splitlines()) > 5
+    starts = [(out / 'steps' /
+               f'{path.stem}.log').read_text().count('torch.distributed.run')
+              for path in sorted((out / 'steps').glob('convvit*.json'))]
+    assert starts == [0, 1]  # frozen features are of one process
 
 
 @pytest.mark.slow
