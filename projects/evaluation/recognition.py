@@ -46,7 +46,8 @@ def recognise(checkpoint: str, config: str | None = None) -> Pretraining:
                              'give the file of weights of your own')
         name = config or entry.name
         return Pretraining(
-            find_config(name).resolve(), 'by its address', False)
+            find_config(name).resolve(), 'by its address',
+            entry.weights_kind == 'ours')
     content = load_file(checkpoint)
     meta = content.get('meta') if isinstance(content, Mapping) else None
     meta = meta if isinstance(meta, Mapping) else {}
