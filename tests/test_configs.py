@@ -39,6 +39,7 @@ SCOPES = dict(
     pretrain='mmpretrain',
     finetune='mmpretrain',
     linear='mmpretrain',
+    **{'low-shot': 'mmpretrain'},
     inpainting='mmpretrain',
     detection='mmdet',
     segmentation='mmseg')

@@ -124,6 +124,18 @@ class _KNNLoop(BaseLoop):
         self._check_bank()
         self._bank: tuple[Tensor, Tensor, int] | None = None
 
+    @property
+    def needed_part(self) -> str:
+        """The part of the model whose weights have to be loaded.
+
+        Pretrained weights are tested without a decoder or projection head; a
+        model whose features come from elsewhere names it ``feature_part``.
+        """
+        model = self.runner.model
+        model = model.module if is_model_wrapper(model) else model
+        default = 'backbone' if hasattr(model, 'backbone') else ''
+        return getattr(model, 'feature_part', default)
+
     def _default_bank(self, train: Mapping | None,
                       tested: DataLoader | Mapping) -> dict:
         """The training set, loaded as the tested set is."""

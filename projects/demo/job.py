@@ -41,22 +41,36 @@ class Job:
         """What it ends with."""
         return self.work_dir / f'iter_{self.cfg.train_cfg.max_iters}.pth'
 
-    def train_step(self, title: str, *args: str) -> Step:
-        """The step that trains, and validates at the end."""
+    def train_step(self, title: str, *args: str, processes: int = 1) -> Step:
+        """The step that trains, and validates at the end.
+
+        Args:
+            title: What it does, for the user.
+            args: More arguments of ``tools/train.py``.
+            processes: How many share the work.
+        """
         return Step(
             self.name,
             title,
             'train.py', (str(self.config), *args),
             work_dir=self.work_dir,
-            results=self.work_dir)
+            results=self.work_dir,
+            processes=processes)
 
-    def test_step(self, name: str, title: str, *options: str) -> Step:
+    def test_step(self,
+                  name: str,
+                  title: str,
+                  *options: str,
+                  checkpoint: Path | str | None = None,
+                  processes: int = 1) -> Step:
         """A step that tests what was trained.
 
         Args:
             name: Unique among the tests of this training.
             title: What it does, for the user.
             options: Changes of the config, as ``--cfg-options`` takes them.
+            checkpoint: Other weights to test.
+            processes: How many share the work.
         """
         results = self.work_dir / f'{name}.json'
         changes = ('--cfg-options', *options) if options else ()
@@ -64,9 +78,11 @@ class Job:
             f'{self.name}-{name}',
             title,
             'test.py',
-            (str(self.config), str(self.checkpoint), '--work-dir',
+            (str(self.config), str(checkpoint
+                                   or self.checkpoint), '--work-dir',
              str(self.work_dir / name), '--out', str(results), *changes),
-            results=results)
+            results=results,
+            processes=processes)
 
     def describe(self) -> str:
         """Length, batch size and learning rate."""
@@ -75,7 +91,10 @@ class Job:
                 else cfg.train_dataloader.batch_size)
         kind = cfg.train_dataloader.dataset.type
         samples = 'clips' if kind == 'ListedVideos' else 'images'
-        return (f'{cfg.train_cfg.max_iters} x {size} {samples}, learning rate '
+        length = (f'{cfg.train_cfg.max_epochs} epochs in batches of'
+                  if 'max_epochs' in cfg.train_cfg else
+                  f'{cfg.train_cfg.max_iters} x')
+        return (f'{length} {size} {samples}, learning rate '
                 f'{cfg.optim_wrapper.optimizer.lr:g}')
 
 
@@ -103,14 +122,25 @@ def use_images(cfg: Config, images: ImageList, lists: Path) -> None:
 
 def use_shapes(cfg: Config, folder: Path) -> None:
     """Let a config read the embedded data in ``folder``."""
+    move_data(cfg, SHAPES, folder)
+
+
+def move_data(cfg: Config, place: str, folder: Path) -> None:
+    """Let a config read from ``folder`` what it reads from ``place``.
+
+    Args:
+        cfg: Any config.
+        place: Folder in its paths, for example ``data/shapes``.
+        folder: Where it is.
+    """
 
     def moved(node: Any) -> Any:
         if isinstance(node, Mapping):
             return {key: moved(value) for key, value in node.items()}
         if isinstance(node, (list, tuple)):
             return type(node)(moved(value) for value in node)
-        if isinstance(node, str) and f'{node}/'.startswith(f'{SHAPES}/'):
-            return str(folder) + node.removeprefix(SHAPES)
+        if isinstance(node, str) and f'{node}/'.startswith(f'{place}/'):
+            return str(folder) + node.removeprefix(place)
         return node
 
     cfg.merge_from_dict(moved(cfg.to_dict()))

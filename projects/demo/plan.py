@@ -41,8 +41,12 @@ class Settings:
         return f'{self.method}-{data}{quick}-seed{self.seed}'
 
 
-def claim(out: Path, settings: Settings) -> None:
+def claim(out: Path, settings: Any) -> None:
     """Take a new folder for the results, or go on in that of before.
+
+    Args:
+        out: The folder.
+        settings: A dataclass of plain values: what makes results differ.
 
     Raises:
         FileExistsError: If the folder holds something else, or results of

@@ -69,9 +69,17 @@ def read_result(results: Path | None, key: str) -> float:
     return float(read_curve(find_logs(results), key)[1][-1])
 
 
-def format_table(rows: Sequence[Row], records: Mapping[str, Record]) -> str:
-    """The rows as an aligned Markdown table."""
-    lines = [['evaluation', 'weights', 'result in %', 'time', 'settings']]
+def format_table(rows: Sequence[Row],
+                 records: Mapping[str, Record],
+                 weights: str = 'weights') -> str:
+    """The rows as an aligned Markdown table.
+
+    Args:
+        rows: Its lines.
+        records: Of their steps, by name.
+        weights: Heading of the second column.
+    """
+    lines = [['evaluation', weights, 'result in %', 'time', 'settings']]
     for row in rows:
         results = ', '.join(
             f'{metric.label} {value:.1f}'

@@ -19,7 +19,7 @@ PROGRESS_EVERY = 5  # seconds between lines of progress
 
 
 class StepError(RuntimeError):
-    """A command of the demonstration failed."""
+    """The command of a step failed."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Step:
         args: Its arguments.
         work_dir: Of a training, which is resumed from its last checkpoint.
         results: Where its metrics are: a JSON file, or the work directory.
+        processes: How many share the work, on this machine.
     """
     name: str
     title: str
@@ -40,18 +41,28 @@ class Step:
     args: tuple[str, ...]
     work_dir: Path | None = None
     results: Path | None = None
+    processes: int = 1
 
     def command(self) -> list[str]:
         """What to execute."""
         command = [
-            sys.executable,
+            sys.executable, *self._launcher(),
             str(REPOSITORY / 'tools' / self.tool), *self.args
         ]
+        if self.processes > 1:
+            command += ['--launcher', 'pytorch']
         if self.work_dir is not None:
             command += ['--work-dir', str(self.work_dir)]
             if find_checkpoint(str(self.work_dir)) is not None:
                 command.append('--resume')
         return command
+
+    def _launcher(self) -> list[str]:
+        """What starts several processes, on any free port."""
+        return [] if self.processes == 1 else [
+            '-m', 'torch.distributed.run', '--standalone',
+            f'--nproc_per_node={self.processes}'
+        ]
 
 
 @dataclass(frozen=True)

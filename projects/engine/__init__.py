@@ -8,6 +8,7 @@ from .frozen_features import FrozenFeatureTrainLoop
 from .loading import ImageError, LoadCheckedImage
 from .loops import ResumableEpochTrainLoop, ResumableIterTrainLoop
 from .losses import LazyRuntimeInfoHook, NonFiniteLossError
+from .low_shot import LowShotDataset
 from .non_finite import NonFiniteProbe
 from .preemption import PreemptionHook
 from .runner import GlimpseRunner
@@ -15,7 +16,8 @@ from .runner import GlimpseRunner
 __all__ = [
     'CheckpointError', 'CpuAmpOptimWrapper', 'CrashSafeCheckpointHook',
     'FrozenFeatureTrainLoop', 'GlimpseRunner', 'ImageError',
-    'LazyRuntimeInfoHook', 'LoadCheckedImage', 'NonFiniteLossError',
-    'NonFiniteProbe', 'PreemptionHook', 'ResumableEpochTrainLoop',
-    'ResumableIterTrainLoop', 'find_checkpoint', 'load_file'
+    'LazyRuntimeInfoHook', 'LoadCheckedImage', 'LowShotDataset',
+    'NonFiniteLossError', 'NonFiniteProbe', 'PreemptionHook',
+    'ResumableEpochTrainLoop', 'ResumableIterTrainLoop', 'find_checkpoint',
+    'load_file'
 ]

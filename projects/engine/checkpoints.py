@@ -195,7 +195,8 @@ class CheckpointRunner(Runner):
         """Load weights and report which; see ``Runner``.
 
         Training may start from a part of the model, so ``load_from`` needs
-        the backbone alone. Resuming and testing need every weight.
+        the backbone alone. Resuming and testing need every weight, or, if the
+        loop of the test says so, all of a part.
 
         Raises:
             ValueError: If the checkpoint does not fit the model.
@@ -218,7 +219,7 @@ class CheckpointRunner(Runner):
                 self._bare_model(),
                 weights,
                 filename,
-                part='',
+                part=getattr(self._test_loop, 'needed_part', ''),
                 min_coverage=1.)
         self._has_loaded = True
         return checkpoint

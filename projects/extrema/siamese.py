@@ -71,6 +71,12 @@ class ExtreMA(BaseSelfSupervisor):
         self.target_net.eval()
         return self
 
+    @property
+    def feature_part(self) -> str:
+        """Name of the module that :meth:`extract_feat` uses."""
+        return ('target_net.module.0'
+                if self.branch == 'teacher' else 'backbone')
+
     def extract_feat(self, inputs: Tensor) -> tuple[Tensor, ...]:
         """Instance tokens, a tuple with one (N, C), of ``branch``."""
         if self.branch == 'teacher':

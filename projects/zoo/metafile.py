@@ -15,7 +15,7 @@ The layout is OpenMMLab's model index. Some fields are stricter or ours:
 - A model is named after its config file.
 """
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -124,12 +124,25 @@ def _check_model(model: Mapping, root: Path) -> None:
         f'{name}: Metadata',
         _METADATA_OPTIONS,
         optional=True)
-    for result in model['Results'] or ():
-        _fields(result, f'{name}: Results', _RESULT)
-        _fields(result, f'{name}: Results', _RESULT_OPTIONS, optional=True)
-        _one_of(result['Source'], SOURCES, f'{name}: Results.Source')
+    check_results(model['Results'] or (), f'{name}: Results')
     if 'Converted From' in model:
         _check_origin(model['Converted From'], f'{name}: Converted From')
+
+
+def check_results(results: Iterable[Any], where: str) -> None:
+    """Check entries of ``Results``.
+
+    Args:
+        results: The entries.
+        where: Their place, for the message.
+
+    Raises:
+        ValueError: If a field is missing or not what it should be.
+    """
+    for result in results:
+        _fields(result, where, _RESULT)
+        _fields(result, where, _RESULT_OPTIONS, optional=True)
+        _one_of(result['Source'], SOURCES, f'{where}.Source')
 
 
 def _check_origin(origin: Any, where: str) -> None:

@@ -146,9 +146,11 @@ def test_features_are_those_of_the_branch() -> None:
     model, x = tiny(), images(1)[0]
     nn.init.normal_(model.backbone.norm.weight)
     student, teacher = model.backbone(x)[0], model.target_net.module[0](x)[0]
-    assert torch.equal(model.extract_feat(x)[0], teacher)
-    model.branch = 'student'
-    assert torch.equal(model.extract_feat(x)[0], student)
+    for branch, expected in dict(teacher=teacher, student=student).items():
+        model.branch = branch
+        assert torch.equal(model.extract_feat(x)[0], expected)
+        part = model.get_submodule(model.feature_part)
+        assert torch.equal(part(x)[0], expected)
     assert not torch.equal(student, teacher)
     with pytest.raises(ValueError, match="branch is 'both'"):
         tiny(branch='both')

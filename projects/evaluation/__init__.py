@@ -1,0 +1,1 @@
+"""One pretraining, evaluated by every recipe that starts from it."""
