@@ -103,14 +103,25 @@ def use_images(cfg: Config, images: ImageList, lists: Path) -> None:
 
 def use_shapes(cfg: Config, folder: Path) -> None:
     """Let a config read the embedded data in ``folder``."""
+    move_data(cfg, SHAPES, folder)
+
+
+def move_data(cfg: Config, place: str, folder: Path) -> None:
+    """Let a config read from ``folder`` what it reads from ``place``.
+
+    Args:
+        cfg: Any config.
+        place: Folder in its paths, for example ``data/shapes``.
+        folder: Where it is.
+    """
 
     def moved(node: Any) -> Any:
         if isinstance(node, Mapping):
             return {key: moved(value) for key, value in node.items()}
         if isinstance(node, (list, tuple)):
             return type(node)(moved(value) for value in node)
-        if isinstance(node, str) and f'{node}/'.startswith(f'{SHAPES}/'):
-            return str(folder) + node.removeprefix(SHAPES)
+        if isinstance(node, str) and f'{node}/'.startswith(f'{place}/'):
+            return str(folder) + node.removeprefix(place)
         return node
 
     cfg.merge_from_dict(moved(cfg.to_dict()))

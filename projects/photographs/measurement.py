@@ -1,0 +1,103 @@
+"""What is measured with one seed, on data sets that lie in one folder."""
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from projects.demo.evaluation import INIT
+from projects.demo.job import Job, move_data, shorten
+from projects.demo.plan import Demo, Settings
+from projects.demo.report import Metric
+from projects.demo.steps import Step
+
+TOKEN = 'model.backbone.token_mode'
+DATA = 'data'  # where the configs expect the data sets
+
+
+class Measurement(Demo):
+    """A demonstration whose trainings read photographs.
+
+    Every training has a name of its own, so that ladders share what several
+    of them start from: a step that is planned twice runs once.
+
+    Args:
+        settings: The user's; ``data`` is the folder of the data sets.
+        out: Folder of the results.
+    """
+
+    def __init__(self, settings: Settings, out: Path) -> None:
+        super().__init__(settings, out, None)
+
+    def use_data(self, cfg: Config) -> None:
+        """Let a config read the folder of the data sets."""
+        assert self.settings.data is not None
+        move_data(cfg, DATA, Path(self.settings.data))
+
+    def train(self,
+              name: str,
+              config: str,
+              title: str,
+              changes: Mapping[str, Any] | None = None,
+              length: int | None = None) -> tuple[Job, Step]:
+        """Add a training.
+
+        Args:
+            name: Unique.
+            config: Path below ``configs/``.
+            title: What it does, for the user.
+            changes: Of the config, as ``Config.merge_from_dict`` takes them.
+            length: Iterations; those of the config if None.
+        """
+        job = self.job(name, config, changes)
+        if length is not None and not self.settings.quick:
+            shorten(job.cfg, length)
+            job.cfg.dump(job.config)
+        return job, self.step(job.train_step(title))
+
+    def evaluate(self,
+                 task: str,
+                 config: str,
+                 what: str,
+                 starts: Mapping[str, Job | None],
+                 *metrics: Metric,
+                 token: bool = False) -> dict[str, Job]:
+        """Train a config from several weights, a row of the table each.
+
+        Args:
+            task: Begins the names of the trainings.
+            config: Path below ``configs/``, of a model that starts from a
+                pretraining.
+            what: The evaluation, for the table.
+            starts: Pretrainings by the name of their weights; None for
+                random weights.
+            metrics: For the table.
+            token: Whether the backbone's instance token is that of the
+                pretraining.
+
+        Returns:
+            The trainings by the name of the weights.
+        """
+        jobs = {}
+        for weights, pretraining in starts.items():
+            change: dict[str, Any] = {
+                INIT: None
+            } if pretraining is None else {
+                f'{INIT}.checkpoint': str(pretraining.checkpoint)
+            }
+            if pretraining is not None and token:
+                mode = pretraining.cfg.model.backbone.get('token_mode')
+                change.update({TOKEN: mode} if mode else {})
+            jobs[weights], step = self.train(f'{task}-{weights}', config,
+                                             f'{what} from {weights} weights',
+                                             change)
+            self.row(what, weights, step, jobs[weights].describe(), *metrics)
+        return jobs
+
+    def knn(self, jobs: Mapping[str, Job], metric: Metric) -> None:
+        """Classify by kNN on the frozen features of linear probes."""
+        for weights, job in jobs.items():
+            step = self.step(
+                job.test_step('knn', f'kNN with {weights} weights',
+                              'test_cfg.type=KNNTestLoop', 'test_cfg.k=20'))
+            self.row('kNN', weights, step, 'k 20', metric)
