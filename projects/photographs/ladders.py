@@ -2,8 +2,9 @@
 
 Every evaluation also starts from random weights, with the same budget.
 """
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from projects.demo.job import Job, read_config
 from projects.demo.report import MIOU, TOP1
@@ -34,7 +35,7 @@ SIZES = dict(
         'cifar10-64px.py',
         finetune=CONVMAE + 'convvit-tiny_convmae-pre_1xb64-coslr-800_'
         'cifar10-64px.py',
-        camvid=CONVMAE + 'convmae_tiny_1xb32-coslr-3k_camvid-128px.py',
+        camvid=CONVMAE + 'convmae_tiny_1xb32-coslr-2k_camvid-128px.py',
         upernet=CONVMAE + 'convvit-tiny_upernet_1xb8-400_camvid-128x128.py',
         extrema=EXTREMA + 'extrema_tiny-mask08x5_1xb64-coslr-2k_'
         'cifar10-64px.py',
@@ -61,46 +62,28 @@ SIZES = dict(
 )
 
 
-def pretrain(run: Measurement, name: str, config: str) -> Job:
-    """A pretraining with its row."""
-    job, step = run.train(name, config, f'Pretrain {name}')
-    run.row('pretraining', name, step, job.describe())
-    return job
-
-
 def cifar10(run: Measurement, recipes: Recipes) -> None:
     """ConvMAE on CIFAR-10: kNN, linear probe, fine-tuning."""
-    job = pretrain(run, 'convmae-cifar10', recipes.convmae)
+    job = pretrain(run, 'CIFAR-10', 'convmae-cifar10', recipes.convmae)
     run.draw_curves('convmae-cifar10', [job], 'loss', 'accuracy/top1')
-    classify(run, 'cifar10', recipes.linear, recipes.finetune,
-             dict(random=None, convmae=job))
+    classify(run, 'cifar10', 'CIFAR-10, ConvViT', recipes.linear,
+             recipes.finetune, dict(random=None, convmae=job))
 
 
 def extrema(run: Measurement, recipes: Recipes) -> None:
     """ExtreMA on CIFAR-10: kNN, linear probe, fine-tuning."""
-    job = pretrain(run, 'extrema-cifar10', recipes.extrema)
+    job = pretrain(run, 'CIFAR-10', 'extrema-cifar10', recipes.extrema)
     run.draw_curves('extrema-cifar10', [job], 'loss', 'accuracy/top1')
-    classify(run, 'vit-cifar10', recipes.extrema_linear,
+    classify(run, 'vit-cifar10', 'CIFAR-10, ViT', recipes.extrema_linear,
              recipes.extrema_finetune, dict(random=None, extrema=job))
-
-
-def classify(run: Measurement, task: str, linear: str, finetune: str,
-             starts: dict[str, Job | None]) -> None:
-    """kNN, linear probe and fine-tuning from each of the weights."""
-    probes = run.evaluate(
-        f'{task}-linear', linear, 'linear probe', starts, TOP1, token=True)
-    run.knn(probes, TOP1)
-    tuned = run.evaluate(f'{task}-finetune', finetune, 'fine-tuning', starts,
-                         TOP1)
-    run.draw_curves(f'{task}-finetune', list(tuned.values()), 'loss')
 
 
 def camvid(run: Measurement, recipes: Recipes) -> None:
     """UperNet on CamVid after pretraining there and on CIFAR-10."""
-    here = pretrain(run, 'convmae-camvid', recipes.camvid)
-    there = pretrain(run, 'convmae-cifar10', recipes.convmae)
+    here = pretrain(run, 'CamVid', 'convmae-camvid', recipes.camvid)
+    there = pretrain(run, 'CIFAR-10', 'convmae-cifar10', recipes.convmae)
     run.draw_curves('convmae-camvid', [here], 'loss')
-    jobs = run.evaluate('camvid-upernet', recipes.upernet, 'UperNet',
+    jobs = run.evaluate('camvid-upernet', recipes.upernet, 'CamVid, UperNet',
                         dict(random=None, cifar10=there, camvid=here), MIOU)
     run.draw_curves('camvid-upernet', list(jobs.values()), 'loss')
 
@@ -108,26 +91,54 @@ def camvid(run: Measurement, recipes: Recipes) -> None:
 def convmae_studies(run: Measurement, recipes: Recipes) -> None:
     """What the paper compares, by kNN, linear probe and fine-tuning."""
     batch_size = read_config(recipes.convmae).train_dataloader.batch_size
-    study(run, studies.convmae(batch_size), recipes.convmae, recipes.linear,
-          recipes.finetune)
+    study(run, 'ConvMAE studies', studies.convmae(batch_size),
+          recipes.convmae, recipes.linear, recipes.finetune)
 
 
 def extrema_studies(run: Measurement, recipes: Recipes) -> None:
     """Masks and instance tokens, by kNN, linear probe and fine-tuning."""
-    study(run, studies.EXTREMA, recipes.extrema, recipes.extrema_linear,
-          recipes.extrema_finetune)
+    study(run, 'ExtreMA studies', studies.EXTREMA, recipes.extrema,
+          recipes.extrema_linear, recipes.extrema_finetune)
 
 
-def study(run: Measurement, variants: studies.Variants, config: str,
+def pretrain(run: Measurement,
+             what: str,
+             name: str,
+             config: str,
+             changes: Mapping[str, Any] | None = None,
+             length: int | None = None) -> Job:
+    """A pretraining with its row; arguments as in ``Measurement.train``."""
+    job, step = run.train(name, config, f'Pretrain {name}', changes, length)
+    run.row(f'{what}, pretraining', name, step, job.describe())
+    return job
+
+
+def classify(run: Measurement, task: str, what: str, linear: str,
+             finetune: str, starts: Mapping[str, Job | None]) -> None:
+    """Linear probe, kNN and fine-tuning from each of the weights."""
+    probes = run.evaluate(
+        f'{task}-linear',
+        linear,
+        f'{what}, linear probe',
+        starts,
+        TOP1,
+        token=True)
+    run.knn(probes, f'{what}, kNN', TOP1)
+    tuned = run.evaluate(f'{task}-finetune', finetune, f'{what}, fine-tuning',
+                         starts, TOP1)
+    run.draw_curves(f'{task}-finetune', list(tuned.values()), 'loss')
+
+
+def study(run: Measurement, what: str, variants: studies.Variants, config: str,
           linear: str, finetune: str) -> None:
     """Pretrain variants of a config, shortened, and evaluate each."""
+    length = studies.LENGTH[run.settings.method]
     starts: dict[str, Job | None] = dict(random=None)
     for name, changes in variants.items():
-        starts[name], step = run.train(f'study-{name}', config,
-                                       f'Pretrain {name}', changes,
-                                       studies.LENGTH[run.settings.method])
-        run.row('pretraining', name, step, starts[name].describe())
-    classify(run, 'study', linear, finetune, starts)
+        starts[name] = pretrain(run, what, f'study-{name}', config, changes,
+                                length)
+    classify(run, what.replace(' ', '-').lower(), what, linear, finetune,
+             starts)
 
 
 LADDERS: dict[str, Callable[[Measurement, Recipes], None]] = {

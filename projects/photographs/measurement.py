@@ -12,6 +12,7 @@ from projects.demo.report import Metric
 from projects.demo.steps import Step
 
 TOKEN = 'model.backbone.token_mode'
+QUICK_PER_CLASS = 26  # labels of a quick measurement: 256 make a batch
 DATA = 'data'  # where the configs expect the data sets
 
 
@@ -33,6 +34,9 @@ class Measurement(Demo):
         """Let a config read the folder of the data sets."""
         assert self.settings.data is not None
         move_data(cfg, DATA, Path(self.settings.data))
+        if self.settings.quick:
+            use_few_labels(cfg)
+            cfg.default_hooks.logger.interval = 1  # curves of few iterations
 
     def train(self,
               name: str,
@@ -94,10 +98,20 @@ class Measurement(Demo):
             self.row(what, weights, step, jobs[weights].describe(), *metrics)
         return jobs
 
-    def knn(self, jobs: Mapping[str, Job], metric: Metric) -> None:
+    def knn(self, jobs: Mapping[str, Job], what: str,
+            metric: Metric) -> None:
         """Classify by kNN on the frozen features of linear probes."""
         for weights, job in jobs.items():
             step = self.step(
-                job.test_step('knn', f'kNN with {weights} weights',
+                job.test_step('knn', f'{what} with {weights} weights',
                               'test_cfg.type=KNNTestLoop', 'test_cfg.k=20'))
-            self.row('kNN', weights, step, 'k 20', metric)
+            self.row(what, weights, step, 'k 20', metric)
+
+
+def use_few_labels(node: Any) -> None:
+    """Let the data sets below ``node`` use labels of a few images."""
+    for key, value in list(node.items()):
+        if isinstance(value, Mapping):
+            use_few_labels(value)
+        elif key == 'per_class' and value is not None:
+            node[key] = QUICK_PER_CLASS

@@ -4,7 +4,7 @@ from statistics import mean, stdev
 from typing import NamedTuple
 
 from projects.demo.report import Row
-from projects.demo.steps import clock, read_record
+from projects.demo.steps import Record, clock, read_record
 
 from .measurement import Measurement
 
@@ -19,7 +19,7 @@ class Line(NamedTuple):
         label: Of the metric; '' for a pretraining.
         seeds: Those that were measured.
         values: The metric in percent with each of them.
-        seconds: Time of each.
+        seconds: Processor time of each.
     """
     what: str
     weights: str
@@ -59,18 +59,19 @@ def summarize(runs: Sequence[Measurement]) -> list[Line]:
                     tuple(run.settings.seed for run, _ in done),
                     tuple(row.measured()[number]
                           for _, row in done) if metric else (),
-                    tuple(_record(run, row).seconds for run, row in done)))
+                    tuple(_record(run, row).cpu_seconds for run, row in done)))
     return lines
 
 
-def _record(run: Measurement, row: Row):
+def _record(run: Measurement, row: Row) -> Record:
+    """How far a row's step has come."""
     return read_record(run.out / 'steps', row.step)
 
 
 def format_lines(lines: Sequence[Line]) -> str:
     """An aligned Markdown table."""
     cells = [[
-        'Evaluation', 'Weights', 'Metric in %', 'Seeds', 'Mean ± s.d.', 'Time',
+        'Evaluation', 'Weights', 'Metric in %', 'Seeds', 'Mean ± s.d.', 'Processor',
         'Settings'
     ]]
     for line in lines:

@@ -57,6 +57,7 @@ val_evaluator = dict(type='Accuracy', topk=(1, ))
 labelled_bank = dict(
     batch_size=100,
     num_workers=1,
+    drop_last=False,  # also where this takes the place of training data
     sampler=dict(type='DefaultSampler', shuffle=False),
     collate_fn=dict(type='default_collate'),
     dataset=dict(

@@ -32,7 +32,7 @@ model = dict(
         init_cfg=dict(
             type='Pretrained',
             checkpoint='work_dirs/convmae_tiny_1xb32-coslr-3k_'
-            'camvid-128px/iter_3000.pth',
+            'camvid-128px/iter_2000.pth',
             prefix='backbone.')),
     decode_head=dict(
         in_channels=[32, 64, 128, 128], channels=32, num_classes=11),
