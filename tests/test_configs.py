@@ -203,9 +203,7 @@ def cifar10_arrays(data: str) -> Iterator[None]:
     (folder / 'meta').write_bytes(names)
     files = [['batch', hashlib.md5(batch).hexdigest()]]
     meta = dict(
-        filename='meta',
-        key='label_names',
-        md5=hashlib.md5(names).hexdigest())
+        filename='meta', key='label_names', md5=hashlib.md5(names).hexdigest())
     with pytest.MonkeyPatch.context() as patch:
         for name, value in dict(
                 train_list=files, test_list=files, meta=meta).items():

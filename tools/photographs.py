@@ -38,6 +38,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='folder of the data sets (default: %(default)s)')
     parser.add_argument('--seeds', type=int, nargs='+', default=[0])
     parser.add_argument(
+        '--pretrain-seed',
+        type=int,
+        metavar='SEED',
+        help='evaluate the pretrainings of this seed with all --seeds')
+    parser.add_argument(
         '--steps',
         nargs='+',
         metavar='WORD',
@@ -55,6 +60,21 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def open_run(args: argparse.Namespace, seed: int,
+             source: Measurement | None) -> Measurement:
+    """The plan of one seed, in its folder."""
+    kind = f'{args.size}-quick' if args.quick else args.size
+    of_source = f'-pretrain{source.settings.seed}' if source else ''
+    out = Path(args.out).resolve() / f'{kind}-seed{seed}{of_source}'
+    settings = Settings(args.size, str(Path(args.data).resolve()), args.quick,
+                        seed)
+    claim(out, settings)
+    run = Measurement(settings, out, source)
+    for ladder in args.ladders:
+        LADDERS[ladder](run, SIZES[args.size])
+    return run
+
+
 def measure(args: argparse.Namespace) -> None:
     """Plan for every seed, run what is left to do, print the table."""
     data = Path(args.data).resolve()
@@ -66,16 +86,12 @@ def measure(args: argparse.Namespace) -> None:
                  for ladder in args.ladders
                  for name in FOLDERS[ladder]}))
     root = Path(args.out).resolve()
+    first, source = args.pretrain_seed, None
     runs = []
-    for seed in args.seeds:
-        settings = Settings(args.size, str(data), args.quick, seed)
-        quick = '-quick' if args.quick else ''
-        out = root / f'{args.size}{quick}-seed{seed}'
-        claim(out, settings)
-        run = Measurement(settings, out)
-        for ladder in args.ladders:
-            LADDERS[ladder](run, SIZES[args.size])
-        runs.append(run)
+    seeds = args.seeds if first is None else [first, *args.seeds]
+    for seed in dict.fromkeys(seeds):
+        runs.append(open_run(args, seed, source))
+        source = None if first is None else runs[0]
     for run in [] if args.report else runs:
         print(f'seed {run.settings.seed}, results in {run.out}', flush=True)
         run_steps([

@@ -41,8 +41,8 @@ def prepare(source: Path, out: Path) -> dict[str, int]:
     unfinished = out.with_name(f'.{out.name}.unfinished')
     shutil.rmtree(unfinished, ignore_errors=True)
     for split, files in pairs.items():
-        images, maps = (unfinished / part / split
-                        for part in ('images', 'annotations'))
+        images, maps = (
+            unfinished / part / split for part in ('images', 'annotations'))
         images.mkdir(parents=True)
         maps.mkdir(parents=True)
         for picture, labels in files:

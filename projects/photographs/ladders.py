@@ -4,7 +4,6 @@ Every evaluation also starts from random weights, with the same budget.
 """
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from projects.demo.job import Job, read_config
 from projects.demo.report import MIOU, TOP1
@@ -64,7 +63,7 @@ SIZES = dict(
 
 def cifar10(run: Measurement, recipes: Recipes) -> None:
     """ConvMAE on CIFAR-10: kNN, linear probe, fine-tuning."""
-    job = pretrain(run, 'CIFAR-10', 'convmae-cifar10', recipes.convmae)
+    job = run.pretrain_once('CIFAR-10', 'convmae-cifar10', recipes.convmae)
     run.draw_curves('convmae-cifar10', [job], 'loss', 'accuracy/top1')
     classify(run, 'cifar10', 'CIFAR-10, ConvViT', recipes.linear,
              recipes.finetune, dict(random=None, convmae=job))
@@ -72,7 +71,7 @@ def cifar10(run: Measurement, recipes: Recipes) -> None:
 
 def extrema(run: Measurement, recipes: Recipes) -> None:
     """ExtreMA on CIFAR-10: kNN, linear probe, fine-tuning."""
-    job = pretrain(run, 'CIFAR-10', 'extrema-cifar10', recipes.extrema)
+    job = run.pretrain_once('CIFAR-10', 'extrema-cifar10', recipes.extrema)
     run.draw_curves('extrema-cifar10', [job], 'loss', 'accuracy/top1')
     classify(run, 'vit-cifar10', 'CIFAR-10, ViT', recipes.extrema_linear,
              recipes.extrema_finetune, dict(random=None, extrema=job))
@@ -80,8 +79,8 @@ def extrema(run: Measurement, recipes: Recipes) -> None:
 
 def camvid(run: Measurement, recipes: Recipes) -> None:
     """UperNet on CamVid after pretraining there and on CIFAR-10."""
-    here = pretrain(run, 'CamVid', 'convmae-camvid', recipes.camvid)
-    there = pretrain(run, 'CIFAR-10', 'convmae-cifar10', recipes.convmae)
+    here = run.pretrain_once('CamVid', 'convmae-camvid', recipes.camvid)
+    there = run.pretrain_once('CIFAR-10', 'convmae-cifar10', recipes.convmae)
     run.draw_curves('convmae-camvid', [here], 'loss')
     jobs = run.evaluate('camvid-upernet', recipes.upernet, 'CamVid, UperNet',
                         dict(random=None, cifar10=there, camvid=here), MIOU)
@@ -91,26 +90,14 @@ def camvid(run: Measurement, recipes: Recipes) -> None:
 def convmae_studies(run: Measurement, recipes: Recipes) -> None:
     """What the paper compares, by kNN, linear probe and fine-tuning."""
     batch_size = read_config(recipes.convmae).train_dataloader.batch_size
-    study(run, 'ConvMAE studies', studies.convmae(batch_size),
-          recipes.convmae, recipes.linear, recipes.finetune)
+    study(run, 'ConvMAE studies', studies.convmae(batch_size), recipes.convmae,
+          recipes.linear, recipes.finetune)
 
 
 def extrema_studies(run: Measurement, recipes: Recipes) -> None:
     """Masks and instance tokens, by kNN, linear probe and fine-tuning."""
     study(run, 'ExtreMA studies', studies.EXTREMA, recipes.extrema,
           recipes.extrema_linear, recipes.extrema_finetune)
-
-
-def pretrain(run: Measurement,
-             what: str,
-             name: str,
-             config: str,
-             changes: Mapping[str, Any] | None = None,
-             length: int | None = None) -> Job:
-    """A pretraining with its row; arguments as in ``Measurement.train``."""
-    job, step = run.train(name, config, f'Pretrain {name}', changes, length)
-    run.row(f'{what}, pretraining', name, step, job.describe())
-    return job
 
 
 def classify(run: Measurement, task: str, what: str, linear: str,
@@ -135,10 +122,10 @@ def study(run: Measurement, what: str, variants: studies.Variants, config: str,
     length = studies.LENGTH[run.settings.method]
     starts: dict[str, Job | None] = dict(random=None)
     for name, changes in variants.items():
-        starts[name] = pretrain(run, what, f'study-{name}', config, changes,
-                                length)
-    classify(run, what.replace(' ', '-').lower(), what, linear, finetune,
-             starts)
+        starts[name] = run.pretrain_once(what, f'study-{name}', config,
+                                         changes, length)
+    classify(run,
+             what.replace(' ', '-').lower(), what, linear, finetune, starts)
 
 
 LADDERS: dict[str, Callable[[Measurement, Recipes], None]] = {
@@ -148,5 +135,10 @@ LADDERS: dict[str, Callable[[Measurement, Recipes], None]] = {
     'convmae-studies': convmae_studies,
     'extrema-studies': extrema_studies,
 }
-FOLDERS = {name: ('cifar10_jpeg', ) for name in LADDERS}
-FOLDERS['camvid'] = ('cifar10_jpeg', 'camvid')
+# Data sets of each.
+FOLDERS: dict[str, tuple[str, ...]] = {
+    **{
+        name: ('cifar10_jpeg', )
+        for name in LADDERS
+    }, 'camvid': ('cifar10_jpeg', 'camvid')
+}

@@ -19,16 +19,22 @@ DATA = 'data'  # where the configs expect the data sets
 class Measurement(Demo):
     """A demonstration whose trainings read photographs.
 
-    Every training has a name of its own, so that ladders share what several
-    of them start from: a step that is planned twice runs once.
+    Every training has a name of its own, and what several ladders start from
+    is pretrained once.
 
     Args:
         settings: The user's; ``data`` is the folder of the data sets.
         out: Folder of the results.
+        source: Whose pretrainings are evaluated; its own if None.
     """
 
-    def __init__(self, settings: Settings, out: Path) -> None:
+    def __init__(self,
+                 settings: Settings,
+                 out: Path,
+                 source: 'Measurement | None' = None) -> None:
         super().__init__(settings, out, None)
+        self.source = source
+        self.pretrainings: dict[str, Job] = {}
 
     def use_data(self, cfg: Config) -> None:
         """Let a config read the folder of the data sets."""
@@ -42,8 +48,7 @@ class Measurement(Demo):
               name: str,
               config: str,
               title: str,
-              changes: Mapping[str, Any] | None = None,
-              length: int | None = None) -> tuple[Job, Step]:
+              changes: Mapping[str, Any] | None = None) -> tuple[Job, Step]:
         """Add a training.
 
         Args:
@@ -51,13 +56,38 @@ class Measurement(Demo):
             config: Path below ``configs/``.
             title: What it does, for the user.
             changes: Of the config, as ``Config.merge_from_dict`` takes them.
+        """
+        job = self.job(name, config, changes)
+        return job, self.step(job.train_step(title))
+
+    def pretrain_once(self,
+                      what: str,
+                      name: str,
+                      config: str,
+                      changes: Mapping[str, Any] | None = None,
+                      length: int | None = None) -> Job:
+        """Add a pretraining and its row, or take one of ``source``.
+
+        Args:
+            what: The data set or study, for the table.
+            name: Unique.
+            config: Path below ``configs/``.
+            changes: Of the config, as ``Config.merge_from_dict`` takes them.
             length: Iterations; those of the config if None.
         """
+        if self.source is not None:
+            return self.source.pretrain_once(what, name, config, changes,
+                                             length)
+        if name in self.pretrainings:  # another ladder's
+            return self.pretrainings[name]
         job = self.job(name, config, changes)
         if length is not None and not self.settings.quick:
             shorten(job.cfg, length)
             job.cfg.dump(job.config)
-        return job, self.step(job.train_step(title))
+        step = self.step(job.train_step(f'Pretrain {name}'))
+        self.row(f'{what}, pretraining', name, step, job.describe())
+        self.pretrainings[name] = job
+        return job
 
     def evaluate(self,
                  task: str,
@@ -98,8 +128,7 @@ class Measurement(Demo):
             self.row(what, weights, step, jobs[weights].describe(), *metrics)
         return jobs
 
-    def knn(self, jobs: Mapping[str, Job], what: str,
-            metric: Metric) -> None:
+    def knn(self, jobs: Mapping[str, Job], what: str, metric: Metric) -> None:
         """Classify by kNN on the frozen features of linear probes."""
         for weights, job in jobs.items():
             step = self.step(

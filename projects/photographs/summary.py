@@ -71,8 +71,8 @@ def _record(run: Measurement, row: Row) -> Record:
 def format_lines(lines: Sequence[Line]) -> str:
     """An aligned Markdown table."""
     cells = [[
-        'Evaluation', 'Weights', 'Metric in %', 'Seeds', 'Mean ± s.d.', 'Processor',
-        'Settings'
+        'Evaluation', 'Weights', 'Metric in %', 'Seeds', 'Mean ± s.d.',
+        'Processor', 'Settings'
     ]]
     for line in lines:
         time = clock(mean(line.seconds)) if line.seconds else ''

@@ -17,8 +17,8 @@ def segnet(tmp_path: Path) -> Path:
     source = tmp_path / 'CamVid'
     rng = np.random.default_rng(0)
     for split in ('train', 'val'):
-        for folder, shape, high in ((split, (6, 8, 3), 256),
-                                    (f'{split}annot', (6, 8), 12)):
+        for folder, shape, high in ((split, (6, 8, 3), 256), (f'{split}annot',
+                                                              (6, 8), 12)):
             (source / folder).mkdir(parents=True)
             pixels = rng.integers(0, high, shape, dtype=np.uint8)
             if high == 12:

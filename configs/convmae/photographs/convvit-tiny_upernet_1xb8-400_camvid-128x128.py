@@ -31,7 +31,7 @@ model = dict(
         out_indices=(0, 1, 2, 3),  # strides 4, 8, 16, 32
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='work_dirs/convmae_tiny_1xb32-coslr-3k_'
+            checkpoint='work_dirs/convmae_tiny_1xb32-coslr-2k_'
             'camvid-128px/iter_2000.pth',
             prefix='backbone.')),
     decode_head=dict(
