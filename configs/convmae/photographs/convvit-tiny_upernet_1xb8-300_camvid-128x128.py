@@ -1,4 +1,4 @@
-"""UperNet with the tiny ConvMAE, 400 iterations on CamVid.
+"""UperNet with the tiny ConvMAE, 300 iterations on CamVid.
 
 Part of `python tools/photographs.py camvid`.
 
@@ -7,7 +7,7 @@ Run      python tools/train.py configs/convmae/photographs/<this file>
          without pretraining: --cfg-options model.backbone.init_cfg=None
 Expect   see docs/results.md
 Differs  from the ADE20K recipe by a size, a learning rate and a warm-up that
-         suit 400 iterations on a CPU, and no relative positions; whole
+         suit 300 iterations on a CPU, and no relative positions; whole
          pictures are tested at once
 """
 _base_ = [
@@ -31,8 +31,8 @@ model = dict(
         out_indices=(0, 1, 2, 3),  # strides 4, 8, 16, 32
         init_cfg=dict(
             type='Pretrained',
-            checkpoint='work_dirs/convmae_tiny_1xb32-coslr-2k_'
-            'camvid-128px/iter_2000.pth',
+            checkpoint='work_dirs/convmae_tiny_1xb32-coslr-1k_'
+            'camvid-128px/iter_1000.pth',
             prefix='backbone.')),
     decode_head=dict(
         in_channels=[32, 64, 128, 128], channels=32, num_classes=11),
@@ -45,9 +45,9 @@ optim_wrapper = dict(
     optimizer=dict(
         type='AdamW', lr=1e-3, betas=(0.9, 0.999), weight_decay=0.05),
     paramwise_cfg=dict(norm_decay_mult=0., flat_decay_mult=0.))
-_base_.param_scheduler[0].end = 401
-_base_.param_scheduler[1].end = 41
-train_cfg = dict(max_iters=400, val_interval=400)
-default_hooks = dict(checkpoint=dict(interval=400))
+_base_.param_scheduler[0].end = 301
+_base_.param_scheduler[1].end = 31
+train_cfg = dict(max_iters=300, val_interval=300)
+default_hooks = dict(checkpoint=dict(interval=300))
 randomness = dict(seed=0)
 auto_scale_lr = dict(base_batch_size=8)
