@@ -242,3 +242,5 @@ def use_data(cfg: Config, folder: str) -> None:
                 node[key] = f'{folder}/{value}'
         if 'dataset' in node and 'batch_size' in node:
             node.update(batch_size=2, num_workers=0, persistent_workers=False)
+        if 'per_class' in node:
+            node['per_class'] = 2

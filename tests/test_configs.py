@@ -5,8 +5,11 @@ New configs are covered by existing; see ``shrink.py`` for the models.
 import ast
 import copy
 import functools
+import hashlib
+import itertools
 import json
 import math
+import pickle
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +17,7 @@ from pathlib import Path
 
 import mmcv.ops
 import mmengine.registry
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -21,6 +25,8 @@ from mmdet.datasets import CocoDataset
 from mmengine.config import Config
 from mmengine.model import is_model_wrapper
 from mmengine.registry import MODELS, DefaultScope, Registry
+from mmpretrain.datasets import CIFAR10
+from mmpretrain.datasets.categories import CIFAR10_CATEGORIES
 from mmpretrain.registry import BATCH_AUGMENTS
 from shrink import dicts_of, shrink, use_data
 
@@ -32,8 +38,9 @@ ROOT = Path(__file__).parent.parent
 CONFIGS = sorted(
     path for path in (ROOT / 'configs').rglob('*.py')
     if '_base_' not in path.parent.parts)
-# demonstrations are of all toolboxes and not in the zoo's records
-RECIPES = [path for path in CONFIGS if path.parent.name != 'demo']
+# these are small, of all toolboxes, and not in the zoo's records
+SMALL = ('demo', 'photographs')
+RECIPES = [path for path in CONFIGS if path.parent.name not in SMALL]
 METAFILES = sorted((ROOT / 'configs').glob('*/metafile.yml'))
 SCOPES = dict(
     pretrain='mmpretrain',
@@ -164,6 +171,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> str:
     for part in ('images', 'annotations'):
         link(f'seg/{part}/train', f'{ade}/{part}/training')
         link(f'seg/{part}/val', f'{ade}/{part}/validation')
+        for split in ('train', 'val'):
+            link(f'seg/{part}/{split}', f'camvid/{part}/{split}')
+    kinds = sorted((shapes / 'cls/train').iterdir())
+    for name, kind in zip(CIFAR10_CATEGORIES, itertools.cycle(kinds)):
+        link(f'cls/train/{kind.name}', f'cifar10_jpeg/train/{name}')
+        link(f'cls/val/{kind.name}', f'cifar10_jpeg/test/{name}')
     (folder / 'data/coco/annotations').mkdir(parents=True)
     for split in ('train', 'val'):
         link(f'det/{split}', f'coco/{split}2017')
@@ -176,6 +189,27 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> str:
         place = folder / f'data/coco/annotations/instances_{split}2017.json'
         place.write_text(json.dumps(annotations))
     return str(folder)
+
+
+@pytest.fixture(scope='session', autouse=True)
+def cifar10_arrays(data: str) -> Iterator[None]:
+    """Small batches of CIFAR-10's form, which the data set takes for it."""
+    folder = Path(data, 'data/cifar10', CIFAR10.base_folder)
+    folder.mkdir(parents=True)
+    images = np.random.default_rng(0).integers(
+        0, 256, (4, 3 * 32 * 32), dtype=np.uint8)
+    batch = pickle.dumps(dict(data=images, labels=[0, 1, 2, 3]))
+    (folder / 'batch').write_bytes(batch)
+    names = pickle.dumps(dict(label_names=list(CIFAR10_CATEGORIES)))
+    (folder / 'meta').write_bytes(names)
+    files = [['batch', hashlib.md5(batch).hexdigest()]]
+    meta = dict(
+        filename='meta', key='label_names', md5=hashlib.md5(names).hexdigest())
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in dict(
+                train_list=files, test_list=files, meta=meta).items():
+            patch.setattr(CIFAR10, name, value)
+        yield
 
 
 @pytest.fixture

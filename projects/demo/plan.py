@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from mmengine.config import Config
+
 from projects.engine.checkpoint_io import write_text
 
 from .data import ImageList
@@ -130,11 +132,7 @@ class Demo:
             quick: Iterations in a quick demonstration.
         """
         cfg = read_config(config)
-        if (self.images is not None
-                and cfg.train_dataloader.dataset.type == 'CustomDataset'):
-            use_images(cfg, self.images, self.out / 'images')
-        else:
-            use_shapes(cfg, self.out / 'shapes')
+        self.use_data(cfg)
         if self.settings.quick:
             shorten(cfg, quick or QUICK_TRAINING)
         cfg.merge_from_dict({
@@ -145,6 +143,14 @@ class Demo:
         job.config.parent.mkdir(parents=True, exist_ok=True)
         cfg.dump(job.config)
         return job
+
+    def use_data(self, cfg: Config) -> None:
+        """Let a config read the demonstration's data."""
+        if (self.images is not None
+                and cfg.train_dataloader.dataset.type == 'CustomDataset'):
+            use_images(cfg, self.images, self.out / 'images')
+        else:
+            use_shapes(cfg, self.out / 'shapes')
 
     def step(self, step: Step) -> Step:
         """Add any step."""

@@ -1,4 +1,5 @@
 """Parts of segmentors that mmseg lacks; importing registers them."""
+from .camvid import CamVidDataset
 from .label_maps import LoadCheckedAnnotations
 
-__all__ = ['LoadCheckedAnnotations']
+__all__ = ['CamVidDataset', 'LoadCheckedAnnotations']

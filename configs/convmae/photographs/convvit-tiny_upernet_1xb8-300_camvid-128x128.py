@@ -1,0 +1,53 @@
+"""UperNet with the tiny ConvMAE, 300 iterations on CamVid.
+
+Part of `python tools/photographs.py camvid`.
+
+Paper    arXiv:2205.03892, section 3.3; a model of this size is ours
+Run      python tools/train.py configs/convmae/photographs/<this file>
+         without pretraining: --cfg-options model.backbone.init_cfg=None
+Expect   see docs/results.md
+Differs  from the ADE20K recipe by a size, a learning rate and a warm-up that
+         suit 300 iterations on a CPU, and no relative positions; whole
+         pictures are tested at once
+"""
+_base_ = [
+    '../../_base_/models/upernet.py',
+    '../../_base_/datasets/camvid_128x128.py',
+    '../../_base_/schedules/adamw_poly-160k_layer-decay.py',
+    '../../_base_/default_runtime_seg.py',
+]
+custom_imports = dict(
+    imports=['projects.convmae', 'projects.segmentation'],
+    allow_failed_imports=False)
+
+model = dict(
+    data_preprocessor=dict(
+        size=(128, 128), test_cfg=dict(_delete_=True,
+                                       size_divisor=16)),  # token size
+    backbone=dict(
+        type='ConvViT',
+        arch='tiny',
+        img_size=128,
+        out_indices=(0, 1, 2, 3),  # strides 4, 8, 16, 32
+        init_cfg=dict(
+            type='Pretrained',
+            checkpoint='work_dirs/convmae_tiny_1xb32-coslr-1k_'
+            'camvid-128px/iter_1000.pth',
+            prefix='backbone.')),
+    decode_head=dict(
+        in_channels=[32, 64, 128, 128], channels=32, num_classes=11),
+    auxiliary_head=dict(in_channels=128, channels=32, num_classes=11),
+    test_cfg=dict(_delete_=True, mode='whole'))
+
+optim_wrapper = dict(
+    type='OptimWrapper',
+    _delete_=True,  # float32
+    optimizer=dict(
+        type='AdamW', lr=1e-3, betas=(0.9, 0.999), weight_decay=0.05),
+    paramwise_cfg=dict(norm_decay_mult=0., flat_decay_mult=0.))
+_base_.param_scheduler[0].end = 301
+_base_.param_scheduler[1].end = 31
+train_cfg = dict(max_iters=300, val_interval=300)
+default_hooks = dict(checkpoint=dict(interval=300))
+randomness = dict(seed=0)
+auto_scale_lr = dict(base_batch_size=8)

@@ -1,0 +1,1 @@
+"""Measured on photographs: ladders of small public data sets."""

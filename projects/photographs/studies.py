@@ -1,0 +1,62 @@
+"""Variants of a pretraining, as changes of its config."""
+from collections.abc import Mapping
+from typing import Any
+
+Variants = Mapping[str, Mapping[str, Any]]
+
+# Iterations of each variant, by size.
+LENGTH = dict(cpu=2000, gpu=3000)
+
+COMPLEMENTARY = 4  # masks of an image that together show all of it
+
+
+def convmae(batch_size: int) -> Variants:
+    """ConvMAE's Tables 5 and 6, mask ratios, and FastConvMAE's masks.
+
+    Args:
+        batch_size: Images in a step of the baseline. With complementary masks
+            it has fewer, so that a step encodes and decodes as many views.
+    """
+    return {
+        'baseline': {},
+        'no-multi-scale': {
+            'model.neck.stage_channels': ()
+        },
+        'no-masked-conv': {
+            'model.backbone.masked_conv': False
+        },
+        'input-token-mask': {
+            'model.masking.scale': 4,
+            'find_unused_parameters': True
+        },
+        'mask-0.5': {
+            'model.masking.ratio': 0.5
+        },
+        'mask-0.875': {
+            'model.masking.ratio': 0.875
+        },
+        'complementary': {
+            'model.masking.type': 'DisjointTokenMasking',
+            'model.masking.num_masks': COMPLEMENTARY,
+            'train_dataloader.batch_size': batch_size // COMPLEMENTARY
+        },
+    }
+
+
+# ExtreMA's section 4 and appendix A.
+EXTREMA: Variants = {
+    'mask08x5-cait': {},
+    'mask09x8-cait': {
+        'model.masking.ratio': 0.9,
+        'model.masking.num_masks': 8
+    },
+    'mask08x1-cait': {
+        'model.masking.num_masks': 1
+    },
+    'mask08x5-vit': {
+        'model.backbone.token_mode': 'vit'
+    },
+    'mask08x5-avg': {
+        'model.backbone.token_mode': 'avg'
+    },
+}
