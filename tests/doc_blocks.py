@@ -184,7 +184,7 @@ def check_command(command: str) -> None:
     if tool is not None:
         args = parse(*tool)
         config = getattr(args, 'config', None)
-        if config and not PLACEHOLDER.match(config) \
+        if isinstance(config, str) and not PLACEHOLDER.match(config) \
                 and not config.startswith('configs/mine'):
             launch.load_config(config, getattr(args, 'cfg_options', {}))
     elif words[:2] == ['python', '-m']:

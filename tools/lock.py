@@ -25,8 +25,7 @@ FROM_SOURCE = 'onedl-mmcv'
 
 def roots() -> list[Requirement]:
     """What the files in requirements/ ask for by name."""
-    files = ('torch', 'build', 'mminstall', 'runtime', 'app', 'docs',
-             'tests')
+    files = ('torch', 'build', 'mminstall', 'runtime', 'app', 'docs', 'tests')
     lines = '\n'.join(
         Path(ROOT, f'requirements/{name}.txt').read_text() for name in files)
     return [
