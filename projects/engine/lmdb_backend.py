@@ -7,6 +7,7 @@
 import errno
 import os
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 import lmdb
@@ -83,14 +84,18 @@ class PackedBackend(LmdbBackend):
         with self._get_client().begin() as transaction:
             for key in keys_from(transaction.cursor(), start):
                 name = key[len(start):]
-                if (recursive or '/' not in name) and name.endswith(suffix
-                                                                    or ''):
+                if '/' in name and not recursive:
+                    continue
+                if name.endswith(suffix or ''):
                     yield name
+
+    @cached_property
+    def _place(self) -> str:
+        return os.path.realpath(self.db_path)
 
     def _get_client(self) -> lmdb.Environment:
         """The database, opened by this process."""
-        path = os.path.realpath(self.db_path)
-        process, environment = _environments.get(path, (0, None))
+        process, environment = _environments.get(self._place, (0, None))
         if process != os.getpid():
             if environment is not None:
                 environment.close()  # the parent's, inherited by the fork
@@ -100,7 +105,7 @@ class PackedBackend(LmdbBackend):
                 lock=self.lock,
                 readahead=self.readahead,
                 **self.kwargs)
-            _environments[path] = os.getpid(), environment
+            _environments[self._place] = os.getpid(), environment
         return environment
 
     def _missing(self, key: str,
@@ -144,8 +149,8 @@ def open_to_read(path: str | os.PathLike, **options: Any) -> lmdb.Environment:
             f'the LMDB database {path} cannot be opened: {error}') from None
     file = os.path.join(path, 'data.mdb') if os.path.isdir(path) else path
     pages = environment.info()['last_pgno'] + 1
-    found, expected = os.path.getsize(
-        file), pages * environment.stat()['psize']
+    expected = pages * environment.stat()['psize']
+    found = os.path.getsize(file)
     if found < expected:
         environment.close()
         raise OSError(f'the LMDB database {path} is cut off: {found} bytes, '
