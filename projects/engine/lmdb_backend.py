@@ -96,7 +96,7 @@ class PackedBackend(LmdbBackend):
     def _get_client(self) -> lmdb.Environment:
         """The database, opened by this process."""
         process, environment = _environments.get(self._place, (0, None))
-        if process != os.getpid():
+        if environment is None or process != os.getpid():
             if environment is not None:
                 environment.close()  # the parent's, inherited by the fork
             environment = open_to_read(
@@ -163,7 +163,7 @@ def keys_from(cursor: lmdb.Cursor, start: str = '') -> Iterator[str]:
     prefix = encode_key(start)
     if not cursor.set_range(prefix or b'\0'):
         return
-    for key in cursor.iternext(keys=True, values=False):
+    for key in map(bytes, cursor.iternext(keys=True, values=False)):
         if not key.startswith(prefix):
             return
         if key != DIGESTS:

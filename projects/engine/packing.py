@@ -36,7 +36,8 @@ MAP_STEP = 1 << 30
 LONGEST_KEY = 511  # bytes, of LMDB
 
 _RECORD = struct.Struct('<32sQq')
-In, Out = TypeVar('In'), TypeVar('Out')
+In = TypeVar('In')
+Out = TypeVar('Out')
 
 
 class Record(NamedTuple):
@@ -176,7 +177,7 @@ def pack(images: Listing, out: str | os.PathLike, jobs: int = 4) -> int:
         known = _stored(environment)
         _refuse_others(images, out, known, jobs)
         new = [path for path in images.labels if path not in known]
-        files = _each(partial(_read, images.folder), new, jobs)
+        files: Iterable[File] = _each(partial(_read, images.folder), new, jobs)
         if new:
             files = track(files, 'packing', total=len(new))
         for batch in _batches(files):
