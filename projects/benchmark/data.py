@@ -7,11 +7,13 @@ import av
 import cv2
 import mmcv
 import torch
+from mmengine import fileio
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 from mmengine.registry import DATASETS, DefaultScope, init_default_scope
 
 from projects.engine import GlimpseRunner
+from projects.engine.loading import storage_of
 
 from .compare import measure_steps
 from .machine import describe
@@ -76,20 +78,24 @@ def measure_loader(variant: Variant, setting: Setting, iters: int,
     return Report(command, steps.machine, [result], steps.matmul_rate)
 
 
+def _unwrapped(dataset: Any) -> BaseDataset:
+    """The data set inside wrappers."""
+    while not hasattr(dataset, 'get_data_info'):
+        dataset = dataset.dataset
+    return dataset
+
+
 def _files(dataset: BaseDataset, number: int) -> list[dict]:
     """What is known of the first samples; of fewer as often as needed."""
-    while not hasattr(dataset, 'get_data_info'):
-        dataset = dataset.dataset  # a wrapper
     return [
         dataset.get_data_info(index % len(dataset)) for index in range(number)
     ]
 
 
-def _decode(info: dict) -> None:
+def _decode(info: dict, storage: dict | None) -> None:
     """All of an image, or every frame of a video in turn."""
     if 'img_path' in info:
-        with open(info['img_path'], 'rb') as file:
-            mmcv.imfrombytes(file.read())
+        mmcv.imfrombytes(fileio.get(info['img_path'], storage))
         return
     with av.open(info['video_path']) as video:
         video.streams.video[0].codec_context.thread_count = 1
@@ -116,7 +122,8 @@ def measure_decode(variant: Variant, images: int, iters: int,
     init_default_scope(cfg.get('default_scope', 'mmengine'))
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
         dataset = DATASETS.build(cfg.train_dataloader.dataset)
-    files = _files(dataset, images)
+    files = _files(_unwrapped(dataset), images)
+    storage = storage_of(_unwrapped(dataset).pipeline.transforms)
     unit = 'images' if 'img_path' in files[0] else 'videos'
 
     def pipeline() -> None:
@@ -125,7 +132,7 @@ def measure_decode(variant: Variant, images: int, iters: int,
 
     def decode() -> None:
         for info in files:
-            _decode(info)
+            _decode(info, storage)
 
     times = take_turns([pipeline, decode], iters, warmup, torch.device('cpu'))
     results = [

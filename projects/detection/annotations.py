@@ -16,6 +16,8 @@ from mmdet.datasets import CocoDataset
 from mmdet.datasets.api_wrappers import COCO
 from mmdet.registry import DATASETS
 
+from projects.engine.loading import storage_of
+
 # COCO's own boxes exceed their images by rounding.
 TOLERANCE = 2  # pixels
 
@@ -63,8 +65,8 @@ class CheckedCocoDataset(CocoDataset):
                              f'annotations: {error}') from None
         finally:
             del self.COCOAPI  # of the instance
-        local = not self.backend_args and '://' not in self.data_prefix['img']
-        if local:
+        packed = self.backend_args or storage_of(self.pipeline.transforms)
+        if not packed and '://' not in self.data_prefix['img']:
             check_images(data_list, self.ann_file)
         return data_list
 

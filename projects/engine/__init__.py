@@ -5,6 +5,7 @@ from .amp import CpuAmpOptimWrapper
 from .checkpoint_hook import CrashSafeCheckpointHook
 from .checkpoint_io import find_checkpoint
 from .frozen_features import FrozenFeatureTrainLoop
+from .lmdb_backend import PackedBackend
 from .loading import ImageError, LoadCheckedImage
 from .loops import ResumableEpochTrainLoop, ResumableIterTrainLoop
 from .losses import LazyRuntimeInfoHook, NonFiniteLossError
@@ -17,7 +18,7 @@ __all__ = [
     'CheckpointError', 'CpuAmpOptimWrapper', 'CrashSafeCheckpointHook',
     'FrozenFeatureTrainLoop', 'GlimpseRunner', 'ImageError',
     'LazyRuntimeInfoHook', 'LoadCheckedImage', 'LowShotDataset',
-    'NonFiniteLossError', 'NonFiniteProbe', 'PreemptionHook',
+    'NonFiniteLossError', 'NonFiniteProbe', 'PackedBackend', 'PreemptionHook',
     'ResumableEpochTrainLoop', 'ResumableIterTrainLoop', 'find_checkpoint',
     'load_file'
 ]

@@ -77,6 +77,8 @@ def _local_paths(dataset: Mapping) -> Iterator[tuple[str, Path]]:
     """The paths a data set config names, joined as ``BaseDataset`` does."""
     root = dataset.get('data_root') or ''
     prefixes = dataset.get('data_prefix') or {}
+    if _is_packed(dataset):
+        prefixes = {}  # of keys
     if isinstance(prefixes, str):
         prefixes = {'': prefixes}
     named = {'data_root': root, 'ann_file': dataset.get('ann_file') or ''}
@@ -91,3 +93,11 @@ def _local_paths(dataset: Mapping) -> Iterator[tuple[str, Path]]:
             value = f'{root.rstrip("/")}/{value}'
         if '://' not in value:
             yield name, Path(value)
+
+
+def _is_packed(dataset: Mapping) -> bool:
+    """Whether images are read from something else than files."""
+    pipeline = dataset.get('pipeline') or ()
+    return any(
+        isinstance(item, Mapping) and item.get('backend_args')
+        for item in (dataset, *pipeline))

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from .data_check import named_data, no_samples
-from .loading import LoadCheckedImage
+from .loading import LoadCheckedImage, storage_of
 
 PHASES = ('train', 'val', 'test')
 # keys of a sample that name files
@@ -93,7 +93,7 @@ class _Examined(Dataset):
             for load in self.loads:
                 results = load(results)
             size = tuple(results.get('ori_shape', ())[:2])
-            digest = _digest(path)
+            digest = _digest(path, storage_of(self.loads))
         except Exception as error:  # decoders raise anything
             kind = 'missing' if isinstance(error,
                                            FileNotFoundError) else 'unreadable'
@@ -206,8 +206,8 @@ def _loading(dataset: Any) -> Iterator[Callable]:
             yield transform
 
 
-def _digest(path: str) -> bytes:
-    return blake2b(fileio.get(path), digest_size=16).digest()
+def _digest(path: str, storage: dict | None) -> bytes:
+    return blake2b(fileio.get(path, storage), digest_size=16).digest()
 
 
 def _size(size: Sequence[Any]) -> str:

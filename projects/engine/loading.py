@@ -1,5 +1,5 @@
 """Images as users' disks hold them: read upright, or refused by name."""
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from io import BytesIO
 from typing import Any
 
@@ -172,6 +172,12 @@ class LoadCheckedImage(LoadImageFromFile):
                     f'image {path} has more than 8 bits per value (mode '
                     f'{image.mode}): convert it to 8 bits, or load it with '
                     "color_type='unchanged'")
+
+
+def storage_of(transforms: Iterable[Any]) -> dict | None:
+    """``backend_args`` of the transform that loads; None for plain files."""
+    given = (getattr(load, 'backend_args', None) for load in transforms)
+    return next(filter(None, given), None)
 
 
 class NamingCollate:

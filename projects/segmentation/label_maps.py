@@ -69,9 +69,9 @@ class LoadCheckedAnnotations(LoadAnnotations):
         path, image = results['seg_map_path'], results['img_path']
         try:
             data = fileio.get(path, backend_args=self.backend_args)
-        except FileNotFoundError:
-            raise FileNotFoundError(
-                f'{path}: the label map of {image} does not exist') from None
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f'{path}: the label map of {image} does '
+                                    f'not exist ({error.strerror})') from None
         try:
             with Image.open(io.BytesIO(data)) as header:
                 mode, (width, height) = header.mode, header.size
