@@ -4,7 +4,7 @@ Part of `python tools/photographs.py camvid`.
 
 Paper    arXiv:2205.03892; a model of this size is ours
 Run      python tools/train.py configs/convmae/photographs/<this file>
-Expect   see docs/results.md
+Expect   no number of its own; see docs/results.md
 Differs  64 tokens; a decoder of one block
 """
 _base_ = [

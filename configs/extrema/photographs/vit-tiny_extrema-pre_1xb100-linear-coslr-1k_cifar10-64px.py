@@ -4,7 +4,7 @@ Part of `python tools/photographs.py extrema`.
 
 Paper    arXiv:2206.04667; a model of this size is ours
 Run      python tools/train.py configs/extrema/photographs/<this file>
-Expect   see docs/results.md
+Expect   not measured
 Differs  frozen features are computed once, and every step takes those of all
          images; AdamW instead of SGD
 """
