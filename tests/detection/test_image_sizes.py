@@ -1,10 +1,14 @@
 """1024 x 1024 is a setting: other sizes, square or not, padded or not."""
 import pytest
 import torch
-from detectors import FPN, SFP, build, on_shapes
+from detectors import FPN, SFP, build, narrow, on_shapes
 from mmdet.structures import DetDataSample
 from mmdet.structures.mask import BitmapMasks
 from mmengine.structures import InstanceData
+
+from projects.common.checkpoint import load_weights
+from projects.convmae.backbone import ARCHS
+from projects.shapes import CLASSES
 
 
 def batch_of(sizes):
@@ -49,3 +53,17 @@ def test_trains_and_predicts_at(name, sizes, tmp_path):
         boxes = sample.pred_instances.bboxes
         assert boxes.min() >= 0
         assert (boxes[:, 2:] <= torch.tensor([2 * width, 2 * height])).all()
+
+
+def test_checkpoint_of_another_size(tmp_path):
+    """A detector's file is refused by one of another width, and named."""
+    path, models = tmp_path / 'detector.pth', []
+    for channels in ((32, 64, 128), (16, 32, 64)):
+        cfg = on_shapes(FPN, tmp_path)
+        arch = dict(ARCHS['tiny'], channels=channels)
+        narrow(cfg.model, arch, width=32, fc=64, num_classes=len(CLASSES))
+        models.append(build(cfg.model))
+    torch.save(dict(state_dict=models[0].state_dict()), path)
+    with pytest.raises(
+            ValueError, match='detector.pth is of another architecture'):
+        load_weights(models[1], str(path))

@@ -3,7 +3,7 @@
 Paper    arXiv:2205.03892, section 3.3; a model of this size is ours
 Run      python tools/train.py configs/convmae/demo/<this file>
          without pretraining: --cfg-options model.backbone.init_cfg=None
-Expect   nothing published; not measured yet
+Expect   mIoU 18.0; 15.0 from random weights (seed 0, measured here)
 Differs  from the ADE20K recipe by a size, a learning rate and a warm-up that
          suit 450 iterations on a CPU. One rate for all layers: random weights
          are trained by the same recipe. Three quarters of the pixels are

@@ -4,7 +4,7 @@ Part of `make demo METHOD=video`.
 
 Paper    arXiv:2205.03892, section 2.4; a model of this size is ours
 Run      python tools/train.py configs/videoconvmae/demo/<this file>
-Expect   not measured yet
+Expect   a loss of 0.15 at the end (seed 0, measured here)
 Differs  8 frames of 64 pixels, of which 50 % are hidden: 90 % would leave one
          or two tubes. Plain pixels as target (most cubes here are flat, and
          normalising makes noise of those). Shorter trainings learn colours

