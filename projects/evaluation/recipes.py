@@ -6,7 +6,7 @@ checkpoint in their ``init_cfg``.
 """
 import functools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -142,6 +142,16 @@ def downstream(path: Path) -> Iterator[Path]:
                     if start_of(read(other)) == path.stem)
 
 
+def _shares_data(path: Path) -> Callable[[Path], bool]:
+    """Whether another pretraining's recipes may be on the data of ``path``.
+
+    Folders of unlisted configs (demonstrations, photographs) have their own.
+    """
+    inside = path.is_relative_to(zoo.ROOT / 'configs')
+    return lambda other: (not inside or other.stem in _entries() or other.
+                          parent == path.parent)
+
+
 def find_ladder(path: Path) -> dict[str, list[Path]]:
     """The recipes that evaluate a pretraining.
 
@@ -163,7 +173,7 @@ def find_ladder(path: Path) -> dict[str, list[Path]]:
     if has_knn(read(path)):
         found['knn'].append(path)
     siblings = with_encoder(encoder_of(read(path).model), path)
-    for pretraining in (path, *siblings):
+    for pretraining in (path, *filter(_shares_data(path), siblings)):
         for recipe in downstream(pretraining):
             step = rung_of(read(recipe))
             if step is not None and recipe not in found[step]:

@@ -59,7 +59,7 @@ def test_another_kernel_is_another_encoder() -> None:
      ['knn', 'linear']),
     ('mimdet', 'mae_vit-tiny-p16_1xb32-coslr-2k_shapes-det-128x128',
      ['detection']),
-    ('videoconvmae', 'videoconvmae_tiny_1xb32-coslr-2k_shapes', ['finetune']),
+    ('videoconvmae', 'videoconvmae_tiny_1xb32-coslr-5k_shapes', ['finetune']),
 ])
 def test_demonstrations_have_ladders(method: str, name: str,
                                      steps: list[str]) -> None:

@@ -58,6 +58,8 @@ def two_steps(shapes, work_dir, batch_size):
     for head in (cfg.model.decode_head, cfg.model.auxiliary_head):
         assert head.norm_cfg.type == 'SyncBN'
         head.dropout_ratio = 0.
+        # mmseg divides by the weights of the process's own pixels
+        head.loss_decode.class_weight = None
     work_dir.mkdir()
     path = work_dir / 'config.py'
     cfg.dump(path)
