@@ -23,7 +23,8 @@ ERRORS = {
      'masked_fill(~valid_BL, -math.inf)', 'tests/common/test_masking.py'),
     'tubes move from frame to frame':
     (f'{COMMON}/masking.py', 'offset_T[:, None] + order_BL[:, None, :keep]',
-     'offset_T[:, None] + order_BL[:, None, :keep].roll(1, 0)',
+     'offset_T[:, None] + '
+     '(order_BL[:, None, :keep] + offset_T[:, None] // length) % length',
      'tests/common/test_masking.py'),
     'disjoint masks share a token':
     (f'{COMMON}/masking.py',
