@@ -66,6 +66,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         default=[1, 2],
         help='numbers of processes that scaling compares')
     parser.add_argument('--threads', type=int, help='threads of the processor')
+    parser.add_argument(
+        '--profile',
+        metavar='PNG',
+        help='draw there which operations the time of a step goes to')
     parser.add_argument('--json', metavar='FILE', help='write numbers there')
     return parser.parse_args(argv)
 

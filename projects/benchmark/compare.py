@@ -3,6 +3,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from . import profile
 from .attention import AttentionStep
 from .machine import describe, matmul_rate
 from .report import Report, Result
@@ -18,7 +19,8 @@ STEPS: dict[str, type[Step]] = {
 
 
 def measure_steps(mode: str, variants: Sequence[Variant], setting: Setting,
-                  iters: int, warmup: int) -> Report:
+                  iters: int, warmup: int,
+                  picture: str | None = None) -> Report:
     """Time, memory and products of the steps of some variants.
 
     All variants live in this process, start from the same weights where
@@ -30,6 +32,7 @@ def measure_steps(mode: str, variants: Sequence[Variant], setting: Setting,
         setting: Size, precision, device.
         iters: Number of timed steps of each.
         warmup: Steps before that.
+        picture: Draw there where the time of the first one's steps goes.
     """
     steps: list[Step] = []
     weights: nn.Module | None = None
@@ -39,6 +42,8 @@ def measure_steps(mode: str, variants: Sequence[Variant], setting: Setting,
         steps.append(step)
     looks = [_look(step, steps[0]) for step in steps]
     times = take_turns(steps, iters, warmup, setting.device)
+    if picture is not None:
+        profile.draw(profile.own_times(steps[0], setting.device), picture)
     results = [
         Result(
             step.variant.name,

@@ -34,7 +34,8 @@ def held_for_backward(forward: Callable[[], Output],
     def keep(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
         held[storage._cdata] = storage.nbytes()
-        return tensor
+        # an operation's own output would hold itself, and so never go
+        return tensor.detach()
 
     with saved_tensors_hooks(keep, lambda tensor: tensor):
         output = forward()

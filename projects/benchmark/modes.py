@@ -38,6 +38,8 @@ def run(args: argparse.Namespace) -> Report:
     if args.mode not in STEPS and args.against:
         raise ValueError(f'--against is for {", ".join(STEPS)}; {args.mode} '
                          'has its own comparison')
+    if args.mode not in STEPS and args.profile:
+        raise ValueError(f'--profile is for {", ".join(STEPS)}')
     variants = parse_variants(args.config, args.cfg_options, args.against,
                               setting)
     times = args.iters, args.warmup
@@ -47,4 +49,4 @@ def run(args: argparse.Namespace) -> Report:
         return measure_decode(variants[0], args.batch or DECODED, *times)
     if args.mode == 'scaling':
         return measure_scaling(variants[0], setting, args.processes, *times)
-    return measure_steps(args.mode, variants, setting, *times)
+    return measure_steps(args.mode, variants, setting, *times, args.profile)

@@ -3,6 +3,7 @@ import copy
 from functools import cached_property
 
 import torch
+from mmengine.logging import MessageHub
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
 from mmpretrain.models import BaseSelfSupervisor
@@ -101,6 +102,9 @@ class TrainStep(Step):
     def prepare(self) -> None:
         """See :class:`Step`; builds the optimizer."""
         super().prepare()
+        # what a runner tells schedules inside models: the first of its steps
+        MessageHub.get_current_instance().update_info_dict(
+            dict(iter=0, max_iters=1))
         if self.setting.part is None:
             cfg = self.variant.cfg
             with DefaultScope.overwrite_default_scope(

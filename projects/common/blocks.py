@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from .activation_checkpoint import run
 from .attention import Attention
 from .biased_attention import Bias
+from .depthwise import depthwise
 from .gelu_linear import gelu_linear
 from .grid import Grid
 from .windows import Windows
@@ -236,7 +237,7 @@ class ConvBlock(nn.Module):
 
     def _convolve(self, x_BNC: Tensor, layout: CellLayout) -> Tensor:
         h_BNC = layout.spread(self.pw_conv1(self.ln1(x_BNC)))
-        return self.pw_conv2(layout.collect(self.dw_conv(h_BNC)))
+        return self.pw_conv2(layout.collect(depthwise(self.dw_conv, h_BNC)))
 
     def _feed(self, x_BNC: Tensor) -> Tensor:
         return self.ffn(self.ln2(x_BNC), keep=not self.with_cp)

@@ -1,13 +1,16 @@
 """Memory and time, on cases whose answer is known."""
 import time
+import weakref
 
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from projects.benchmark.machine import describe, matmul_rate
 from projects.benchmark.memory import held_for_backward, peak_above_start
+from projects.benchmark.profile import draw, own_times
 from projects.benchmark.report import Report, Result
 from projects.benchmark.timing import Spread, Times, paired_ratio, take_turns
 
@@ -37,6 +40,32 @@ def test_held_sees_what_checkpoints_keep():
         lambda: checkpoint(layers, x, use_reentrant=False),
         layers.parameters())
     assert held == 32 * 64 * 4
+
+
+class Carry(torch.autograd.Function):
+    """The identity, with an object in the graph."""
+
+    @staticmethod
+    def forward(ctx, x, carried):
+        ctx.carried = carried
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient, None
+
+
+def test_held_lets_go_of_the_graph():
+    """A softmax saves its own output."""
+    carried = {CPU}
+    alive = weakref.ref(carried)
+    x = torch.randn(8, 8, requires_grad=True)
+    _, output = held_for_backward(lambda: Carry.apply(x, carried).softmax(-1),
+                                  [x])
+    del carried
+    assert alive() is not None
+    del output
+    assert alive() is None
 
 
 def test_peak_is_that_of_the_step():
@@ -104,6 +133,17 @@ def test_report_of_two_results():
     assert '3.00 times as fast (2.50 to 3.50)' in text
     assert 'held for backward: 0.250 of it' in text
     assert report.as_dict()['results'][0]['loss'] == 1.5
+
+
+def test_operations_by_their_own_time(tmp_path):
+    a = torch.randn(256, 256)
+    times = own_times(lambda: (a @ a @ a).sigmoid(), CPU)
+    assert next(iter(times)) == 'aten::mm'
+    assert list(times.values()) == sorted(times.values(), reverse=True)
+    assert 0 < times['aten::sigmoid'] < times['aten::mm']
+    draw({f'aten::op{n}': 1 / (n + 1) for n in range(20)}, tmp_path / 'a.png')
+    with Image.open(tmp_path / 'a.png') as picture:
+        assert picture.size == (800, 400)
 
 
 def test_machine():

@@ -15,6 +15,8 @@ from projects.benchmark import machine
 from projects.shapes import Recipe, make_dataset
 
 PRETRAIN = 'configs/convmae/demo/convmae_tiny_1xb32-coslr-6k_shapes.py'
+SIAMESE = ('configs/extrema/demo/'
+           'extrema_tiny-mask08x5-crops-color_1xb32-coslr-2k_shapes.py')
 DOWNSTREAM = {
     'detection':
     'convmae/detection/mask-rcnn_convmae-base_sfp_8xb2-amp-lsj-25e_coco.py',
@@ -93,6 +95,14 @@ def test_train_step_against_the_original(measure):
     assert ratios['wall']['median'] == pytest.approx(
         statistics.median(other / own for own, other in zip(
             ours['steps']['wall'], theirs['steps']['wall'])))
+
+
+def test_a_schedule_inside_a_model_is_at_its_start(measure, tmp_path):
+    picture = tmp_path / 'profile.png'
+    numbers, _ = measure('train-step', SIAMESE, '--batch', 4, '--profile',
+                         picture)
+    assert picture.read_bytes().startswith(b'\x89PNG')
+    assert numbers['results'][0]['held_bytes'] > 0
 
 
 def test_against_changed_settings_and_another_config(measure):
