@@ -123,7 +123,7 @@ def test_the_real_one_reads_an_advisory(osv):
 
 
 @pytest.mark.skipif(not find_spec('pip_audit'), reason='no pip-audit')
-def test_the_real_one_without_a_server(osv):
+def test_the_real_one_without_a_server():
     done = run_tool('audit.py', '--osv-url', 'http://127.0.0.1:9/v1/query')
     assert done.returncode == 2
     assert 'nothing was checked' in done.stderr

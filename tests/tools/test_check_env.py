@@ -299,7 +299,7 @@ def test_numpy_too_old_for_a_toolbox(site):
     site.replace('numpy', '1.26.4')
     assert_fails(
         site.check('--quick'), 'numpy', 'onedl-mmsegmentation needs >2',
-        'pip install "numpy>=2,<2.3"')
+        'pip install "numpy>=2.0.1,<2.3"')
 
 
 def test_numpy_newer_than_tested_is_a_warning(site):
