@@ -116,6 +116,9 @@ class VideoReader:
                              f'is {", ".join(kinds) or "nothing"}')
         self._stream = streams[0]
         self._context = self._stream.codec_context
+        if self._context is None:
+            raise VideoError(f'video {self.path} has a codec that FFmpeg '
+                             'does not know, or is damaged')
         self._check_size()
         # also for a size that changes in the middle of the stream
         self._context.options = dict(max_pixels=str(self.max_pixels))
@@ -279,6 +282,7 @@ class VideoReader:
                 IsADirectoryError) as error:
             raise VideoError(f'video {self.path} cannot be opened: '
                              f'{error.strerror or error}') from None
-        except (FFmpegError, OSError, ValueError) as error:
+        # IndexError: PyAV's, of a stream that begins in the middle
+        except (FFmpegError, OSError, ValueError, IndexError) as error:
             raise VideoError(f'video {self.path} is truncated, damaged or not '
                              f'a video: {error}') from None
