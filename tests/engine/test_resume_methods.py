@@ -46,12 +46,10 @@ def short(name: str, data: Path, by_epoch: bool, processes: int) -> Config:
         batch_size=BATCH // processes, num_workers=1, persistent_workers=True)
     cfg.train_dataloader.dataset.update(indices=SAMPLES)
     cfg.train_dataloader.dataset.pop('filter_cfg', None)
-    if cfg.get('val_cfg') is None:
-        cfg.val_cfg = dict()
-    if cfg.val_cfg.get('type') == 'KNNValLoop':
-        cfg.val_cfg.k = 2
     if cfg.get('val_dataloader') is not None:
         cfg.val_dataloader.dataset.update(indices=6)
+        if cfg.val_cfg.get('type') == 'KNNValLoop':
+            cfg.val_cfg.k = 2
     cfg.param_scheduler = [
         dict(type='LinearLR', start_factor=.1, by_epoch=False, end=2),
         dict(
