@@ -1,8 +1,11 @@
-"""Shared set-up: imports from the repository, quiet logs, fixed seeds."""
+"""Shared set-up: imports, quiet logs, fixed seeds, no network."""
+import ipaddress
 import logging
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -39,3 +42,28 @@ def _fresh_state() -> Iterator[None]:
     _forget_visualizers(Visualizer)
     DefaultScope._instance_dict.clear()
     DefaultScope._instance_dict.update(scopes)
+
+
+def _is_local(address: Any) -> bool:
+    """Whether a connection stays on this machine."""
+    if not isinstance(address, tuple) or address[0] == 'localhost':
+        return True
+    try:
+        return ipaddress.ip_address(address[0]).is_loopback
+    except ValueError:
+        return False  # a name
+
+
+@pytest.fixture(autouse=True, scope='session')
+def _no_network() -> Iterator[None]:
+    """Tests do not depend on the network: a connection to it is an error."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        if not _is_local(address):
+            raise AssertionError(f'a test connects to {address}')
+        connect(self, address)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, 'connect', guarded)
+        yield

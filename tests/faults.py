@@ -37,6 +37,8 @@ class FaultHook(Hook):
     Args:
         kill_at: Kill the process, as ``kill -9`` does, after this iteration.
         kill_in_val_after: Kill it in the first validation after this one.
+        kill_in_save_after: Kill it while it writes the first checkpoint after
+            this one: the system does at the 10,000th byte, by SIGXFSZ.
         nan_at: Spoil the weights before this iteration.
         spoil_at: Spoil the weights after this iteration.
         bad_batch_at: Spoil the images of this iteration.
@@ -50,6 +52,7 @@ class FaultHook(Hook):
     def __init__(self,
                  kill_at: int = 0,
                  kill_in_val_after: int = 0,
+                 kill_in_save_after: int = 0,
                  nan_at: int = 0,
                  spoil_at: int = 0,
                  bad_batch_at: int = 0,
@@ -59,6 +62,7 @@ class FaultHook(Hook):
                  once: str | None = None) -> None:
         self.kill_at = kill_at
         self.kill_in_val_after = kill_in_val_after
+        self.kill_in_save_after = kill_in_save_after
         self.nan_at = nan_at
         self.spoil_at = spoil_at
         self.bad_batch_at = bad_batch_at
@@ -102,6 +106,13 @@ class FaultHook(Hook):
         """Kill when the time has come."""
         if 0 < self.kill_in_val_after <= runner.iter:
             os.kill(os.getpid(), signal.SIGKILL)
+
+    def before_save_checkpoint(self, runner: Any, checkpoint: dict) -> None:
+        """Limit the size of files when the time has come."""
+        if 0 < self.kill_in_save_after <= runner.iter:
+            signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # Python ignores it
+            hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+            resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
 
 
 TOOLS = Path(__file__).parents[1] / 'tools'

@@ -1,4 +1,6 @@
 """Trainings by the real tools: interrupted, resumed, on several processes."""
+import signal
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -6,22 +8,6 @@ import numpy as np
 from PIL import Image
 from same_run import assert_same_run
 from trainings import losses, train
-
-KILL_HOOK = """
-import os
-import signal
-from mmengine.hooks import Hook
-from mmengine.registry import HOOKS
-
-
-@HOOKS.register_module()
-class KillHook(Hook):
-    # SIGKILL in the middle of the step that KILL_AT names
-
-    def before_train_iter(self, runner, batch_idx, data_batch=None):
-        if runner.iter == int(os.environ.get('KILL_AT', -1)):
-            os.kill(os.getpid(), signal.SIGKILL)
-"""
 
 # Data, optimiser and schedule: 3 epochs of 12 images.
 RUN = """
@@ -47,25 +33,19 @@ default_hooks = dict(
     logger=dict(type='LoggerHook', interval=1),
     checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=2,
                     max_keep_ckpts=2))
-custom_hooks = [dict(type='KillHook')]
+custom_hooks = [dict(type='FaultHook')]
 randomness = dict(seed=3)
 """
 
 
-def write_kill_hook(folder: Path) -> None:
-    """Put the module ``kill_hook`` into a folder of configs."""
-    (folder / 'kill_hook.py').write_text(KILL_HOOK)
-
-
 def make_project(folder: Path) -> None:
-    """Put twelve images and the hook into a folder."""
+    """Put twelve images into a folder."""
     data = folder / 'images'
     data.mkdir()
     random = np.random.RandomState(0)
     for index in range(12):
         pixels = random.randint(0, 256, (40, 50, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(data / f'{index}.png')
-    write_kill_hook(folder)
 
 
 def write_config(folder: Path,
@@ -93,31 +73,53 @@ def write_config(folder: Path,
 
 def check_interrupted(config: Path,
                       folder: Path,
-                      kills: Sequence[int] = (4, 7),
-                      last: int = 9) -> None:
-    """Killed twice in mid-epoch and resumed: no difference.
+                      faults: Sequence[str] = ('kill_at=4', 'kill_at=7'),
+                      last: str = 'iter_9.pth',
+                      processes: int = 1) -> None:
+    """Killed and resumed several times: no difference.
 
-    Weights, optimiser, schedules and logged values are bit-identical to those
-    of a training that was left alone.
+    Weights, optimiser, schedules, averages, random states and logged values,
+    those of validations too, are bit-identical to those of a training that
+    was left alone.
 
     Args:
-        config: Holds the ``KillHook`` and saves at iteration ``last``.
+        config: Its first custom hook is the ``FaultHook``.
         folder: For the work directories.
-        kills: Iterations in which it dies, after the first checkpoint.
-        last: Number of iterations.
+        faults: What happens to the run, and to those that resume it; the
+            first after a checkpoint.
+        last: Name of the last checkpoint.
+        processes: Number of gloo processes; the first one is killed.
     """
-    whole = train(config, folder / 'whole')
+
+    def run(name: str, *args: str) -> subprocess.CompletedProcess:
+        return train(config, folder / name, *args, processes=processes)
+
+    whole = run('whole')
     assert whole.returncode == 0, whole.stderr[-2000:]
     broken, resume = folder / 'broken', []
-    for iteration in kills:
-        killed = train(config, broken, *resume, kill_at=iteration)
-        assert killed.returncode == -9, killed.stderr[-2000:]
+    for fault in faults:
+        killed = run('broken', *resume, '--cfg-options',
+                     f'custom_hooks.0.{fault}')
+        check_killed(killed, fault, processes)
+        # in the middle of a checkpoint, and only there, a part is left
+        assert any(broken.glob('*.unfinished')) == ('save' in fault), fault
         resume = ['--resume']
-    ended = train(config, broken, '--resume')
+    ended = run('broken', '--resume')
     assert ended.returncode == 0, ended.stderr[-2000:]
-    name = f'iter_{last}.pth'
-    assert_same_run(folder / 'whole' / name, broken / name)
+    assert_same_run(folder / 'whole' / last, broken / last)
     assert losses(broken) == losses(folder / 'whole')
+
+
+def check_killed(done: subprocess.CompletedProcess, fault: str,
+                 processes: int) -> None:
+    """It was that signal that ended a run; torchrun reports the first."""
+    number = signal.SIGXFSZ if 'save' in fault else signal.SIGKILL
+    if processes == 1:
+        assert done.returncode == -number, done.stderr[-2000:]
+    else:
+        assert done.returncode != 0
+        assert f'exitcode: {-number}' in ' '.join(
+            done.stderr.replace(' :', ':').split()), done.stderr[-2000:]
 
 
 def check_two_processes(one: Path, two: Path, folder: Path) -> None:

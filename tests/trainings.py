@@ -11,25 +11,21 @@ from tooling import ROOT
 def train(config: Path,
           work_dir: Path,
           *args: str,
-          kill_at: int | None = None,
           processes: int = 1) -> subprocess.CompletedProcess:
     """Run tools/train.py or tools/dist_train.sh.
 
     Args:
-        config: Its folder is on the path of imports.
+        config: May import ``faults``.
         work_dir: Of the training.
         args: More arguments.
-        kill_at: Iteration that the environment variable KILL_AT names.
         processes: Number of gloo processes.
     """
     env = dict(
         os.environ,
-        PYTHONPATH=str(config.parent),
+        PYTHONPATH=str(ROOT / 'tests'),
         PYTHON=sys.executable,
         OMP_NUM_THREADS='1',
         PORT=str(29600 + os.getpid() % 1000))
-    if kill_at is not None:
-        env['KILL_AT'] = str(kill_at)
     command = [sys.executable, str(ROOT / 'tools/train.py'), str(config)]
     if processes > 1:
         command = ['bash', str(ROOT / 'tools/dist_train.sh'), str(config),

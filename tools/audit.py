@@ -2,6 +2,7 @@
 
     python -m pip install pip-audit    (once; it is not part of the set-up)
     python tools/audit.py
+    python tools/audit.py --osv-url https://HOST/v1/query    (a mirror of OSV)
 
 Exit    0 if none is known, 1 if there are some, 2 if nothing could be checked
 """
@@ -14,8 +15,11 @@ import sys
 NOT_CHECKED = 2
 
 
-def audit() -> tuple[list[str], list[str], int]:
+def audit(osv_url: str | None = None) -> tuple[list[str], list[str], int]:
     """What pip-audit says of the environment.
+
+    Args:
+        osv_url: Where OSV answers; None: PyPI is asked.
 
     Returns:
         A line for each vulnerability, packages that could not be checked,
@@ -28,9 +32,10 @@ def audit() -> tuple[list[str], list[str], int]:
         raise RuntimeError(
             'pip-audit is not installed; nothing was checked.\n'
             f'Install it with {sys.executable} -m pip install pip-audit')
+    service = ['-s', 'osv', '--osv-url', osv_url] if osv_url else []
     done = subprocess.run([
         sys.executable, '-m', 'pip_audit', '--format', 'json',
-        '--progress-spinner', 'off'
+        '--progress-spinner', 'off', *service
     ], capture_output=True, text=True)  # yapf: disable
     try:
         packages = json.loads(done.stdout)['dependencies']
@@ -52,9 +57,11 @@ def audit() -> tuple[list[str], list[str], int]:
 def main(argv: list[str] | None = None) -> int:
     """Audit, print, and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.parse_args(argv)
+    parser.add_argument(
+        '--osv-url', help='ask this server of OSV instead of PyPI')
+    args = parser.parse_args(argv)
     try:
-        found, skipped, checked = audit()
+        found, skipped, checked = audit(args.osv_url)
     except RuntimeError as error:
         print(f'audit: {error}', file=sys.stderr)
         return NOT_CHECKED

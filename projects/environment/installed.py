@@ -24,7 +24,7 @@ def release(version: str) -> tuple[int, ...]:
 
 
 def satisfies(version: str, specifier: str) -> bool:
-    """Whether a version lies in a range such as ``'>=2.4,<2.14'``."""
+    """Whether a version lies in a range such as ``'>=2.11,<2.12'``."""
     compare = {
         '>=': operator.ge,
         '<=': operator.le,

@@ -31,15 +31,15 @@ def check_python() -> Iterator[Finding]:
 
 
 def check_torch() -> Iterator[Finding]:
-    """A torch that mmcv compiles and runs with."""
+    """A torch that everything was tried with."""
     version, pinned = version_of('torch'), read_requirements('torch.txt')
     wanted = read_requirements('runtime.txt')['torch']
     if version is None:
         yield Finding('torch', FAIL, 'not installed', SETUP)
     elif not satisfies(version, wanted):
         yield Finding(
-            'torch', FAIL, f'{version}, needed {wanted} (mmcv is C++17, the '
-            'headers of torch 2.14 need C++20)',
+            'torch', FAIL, f'{version}, needed {wanted}, the release that was '
+            'tried',
             pip(f'install torch{pinned["torch"]} '
                 f'torchvision{pinned["torchvision"]}') + f', then {SETUP}')
     else:

@@ -33,7 +33,14 @@ class CrossMaskInfoNCE(nn.Module):
         self.temperature = temperature
 
     def forward(self, pred_VNC: Tensor, target_NC: Tensor) -> Tensor:
-        """Loss of the predictions; targets come from all processes."""
+        """Loss of the predictions; targets come from all processes.
+
+        In float32 whatever the autocast dtype is.
+        """
+        with torch.autocast(pred_VNC.device.type, enabled=False):
+            return self._loss(pred_VNC.float(), target_NC.float())
+
+    def _loss(self, pred_VNC: Tensor, target_NC: Tensor) -> Tensor:
         pred_VNC = F.normalize(pred_VNC, dim=-1)
         target_NC = F.normalize(target_NC, dim=-1)
         target_MC = torch.cat(all_gather(target_NC.contiguous()))

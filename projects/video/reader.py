@@ -19,6 +19,8 @@ from av.error import FFmpegError
 from av.stream import Disposition
 from mmengine import fileio
 
+from projects.engine.loading import MAX_PIXELS
+
 # A Matroska file ends this many seconds before its header says, or it is cut.
 _SLACK = 0.5
 
@@ -37,6 +39,7 @@ class VideoReader:
         threads: Threads that decode, at most.
         backend_args: Where the file is, as ``mmengine.fileio`` takes it;
             None: on this machine.
+        max_pixels: Larger frames are refused before they are decoded.
 
     Raises:
         VideoError: If the file is missing, damaged or incomplete, or has no
@@ -46,8 +49,10 @@ class VideoReader:
     def __init__(self,
                  path: str,
                  threads: int = 1,
-                 backend_args: dict | None = None) -> None:
+                 backend_args: dict | None = None,
+                 max_pixels: int = MAX_PIXELS) -> None:
         self.path = path
+        self.max_pixels = max_pixels
         with self._named():
             source = path if backend_args is None else BytesIO(
                 fileio.get(path, backend_args))
@@ -111,8 +116,21 @@ class VideoReader:
                              f'is {", ".join(kinds) or "nothing"}')
         self._stream = streams[0]
         self._context = self._stream.codec_context
+        if self._context is None:
+            raise VideoError(f'video {self.path} has a codec that FFmpeg '
+                             'does not know, or is damaged')
+        self._check_size()
+        # also for a size that changes in the middle of the stream
+        self._context.options = dict(max_pixels=str(self.max_pixels))
         self._context.thread_count = threads
         self._context.thread_type = 'AUTO'
+
+    def _check_size(self) -> None:
+        height, width = self._context.height, self._context.width
+        if height * width > self.max_pixels:
+            raise VideoError(
+                f'video {self.path} has frames of {height} x {width} pixels, '
+                f'more than max_pixels={self.max_pixels}')
 
     def _read_packets(self) -> None:
         """Read all packets and put the frames in order of presentation."""
@@ -246,6 +264,7 @@ class VideoReader:
 
     def _picture(self, frame: av.VideoFrame) -> np.ndarray:
         """(H, W, 3) uint8 RGB, all of one size, turned as the file says."""
+        self._check_size()  # which decoding may have told anew
         pixels = frame.to_ndarray(
             format='rgb24',
             width=self._context.width,
@@ -263,6 +282,7 @@ class VideoReader:
                 IsADirectoryError) as error:
             raise VideoError(f'video {self.path} cannot be opened: '
                              f'{error.strerror or error}') from None
-        except (FFmpegError, OSError, ValueError) as error:
+        # IndexError: PyAV's, of a stream that begins in the middle
+        except (FFmpegError, OSError, ValueError, IndexError) as error:
             raise VideoError(f'video {self.path} is truncated, damaged or not '
                              f'a video: {error}') from None

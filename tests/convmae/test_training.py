@@ -4,7 +4,7 @@ from training_runs import (check_interrupted, check_two_processes,
                            make_project, write_config)
 
 CONFIG = """
-custom_imports = dict(imports=['projects.convmae', 'kill_hook'],
+custom_imports = dict(imports=['projects.convmae', 'faults'],
                       allow_failed_imports=False)
 default_scope = 'mmpretrain'
 model = dict(
@@ -27,7 +27,7 @@ model = dict(
 
 @pytest.fixture
 def project(tmp_path):
-    """A writer of configs, beside images and the hook."""
+    """A writer of configs, beside images."""
     make_project(tmp_path)
 
     def write(batch, workers=0, drop_path=0.2):

@@ -2,9 +2,12 @@
 
 A reader never crashes the process, hangs, or raises what names no file.
 """
+import faulthandler
 import json
 import random
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -13,17 +16,33 @@ import torch
 from mmengine.registry import init_default_scope
 from mutate import mutate_bytes, mutate_json
 from PIL import Image
+from videos import moving_picture, write_video
 
 from projects.detection.annotations import CheckedCocoDataset
 from projects.engine import ImageError, LoadCheckedImage
 from projects.segmentation.label_maps import LoadCheckedAnnotations
 from projects.shapes import Recipe, make_dataset
+from projects.video import LoadVideoClip, VideoError
 
 NUMBERS = [
     pytest.param(60),
     pytest.param(2000, marks=pytest.mark.slow),
 ]
 pytestmark = pytest.mark.parametrize('number', NUMBERS)
+HANG = 20.  # seconds that one file may take
+
+
+@contextmanager
+def no_hang() -> Iterator[None]:
+    """End the process, with a traceback, when the time is over.
+
+    Also from within a library that never returns to Python.
+    """
+    faulthandler.dump_traceback_later(HANG, exit=True, file=sys.__stderr__)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.fixture(scope='module')
@@ -66,7 +85,8 @@ def test_images(number: int, tmp_path: Path) -> None:
         path = tmp_path / f'{seed}_{name}'
         path.write_bytes(mutate_bytes(content, random.Random(seed)))
         try:
-            results = load(dict(img_path=str(path)))
+            with no_hang():
+                results = load(dict(img_path=str(path)))
         except ImageError as error:
             assert str(path) in str(error), seed
             refused += 1
@@ -131,6 +151,52 @@ def test_label_maps(number: int, shapes: Path, tmp_path: Path) -> None:
          [lambda random: mutate_bytes(source.read_bytes(), random)])
 
 
+# codec and options by file name: several containers and codecs, with and
+# without frames that come in another order
+VIDEOS = {
+    'bframes.mp4': ('libx264', dict(bf='2', g='5')),
+    'plain.avi': ('mpeg4', dict(bf='0', g='5')),
+    'matroska.mkv': ('libx264', dict(bf='2', g='4')),
+    'stream.ts': ('mpeg4', dict(bf='1', g='4')),
+    'nine.webm': ('libvpx-vp9', {
+        'g': '6',
+        'b': '50k',
+        'cpu-used': '8'
+    }),
+}
+
+
+def test_videos(number: int, tmp_path: Path) -> None:
+    """A clip is refused by name, or has the frames that were asked for."""
+    load = LoadVideoClip(
+        lambda length, clip, clips: np.linspace(0, length - 1, 4).astype(int))
+    frames = moving_picture(12, 32, 40)
+    files = {
+        name: write_video(tmp_path / name, frames, codec,
+                          **options).read_bytes()
+        for name, (codec, options) in VIDEOS.items()
+    }
+    for name in files:  # undamaged ones are read
+        load(dict(video_path=str(tmp_path / name)))
+    names, refused = list(files), 0
+    for seed in range(number):
+        name = names[seed % len(names)]
+        path = tmp_path / f'{seed}_{name}'
+        path.write_bytes(mutate_bytes(files[name], random.Random(seed)))
+        try:
+            with no_hang():
+                results = load(dict(video_path=str(path)))
+        except VideoError as error:
+            assert str(path) in str(error), (seed, str(error))
+            refused += 1
+        else:
+            clip = results['clip']
+            assert clip.dtype == np.uint8 and clip.shape == (
+                4, *results['img_shape'], 3), seed
+        path.unlink()
+    assert number // 10 < refused < number
+
+
 def fuzz(number: int, folder: Path, name: str, read: Callable[[Path], None],
          mutations: list[Callable[[random.Random], bytes]]) -> None:
     """Read mutated files; a refusal is a ValueError that names the file."""
@@ -139,7 +205,8 @@ def fuzz(number: int, folder: Path, name: str, read: Callable[[Path], None],
         path = folder / f'{seed}_{name}'
         path.write_bytes(mutations[seed % len(mutations)](random.Random(seed)))
         try:
-            read(path)
+            with no_hang():
+                read(path)
         except (ValueError, FileNotFoundError) as error:
             assert str(path) in str(error), (seed, str(error)[:300])
             refused += 1

@@ -7,7 +7,7 @@ from training_runs import (check_interrupted, check_two_processes,
                            make_project, write_config)
 
 CONFIG = """
-custom_imports = dict(imports=['projects.extrema', 'kill_hook'],
+custom_imports = dict(imports=['projects.extrema', 'faults'],
                       allow_failed_imports=False)
 default_scope = 'mmpretrain'
 mlp = dict(type='ProjectionMLP', hid_channels=32, out_channels=16)
@@ -37,7 +37,7 @@ INFONCE = "dict(type='CrossMaskInfoNCE', temperature=0.2)"
 
 @pytest.fixture
 def project(tmp_path: Path) -> Callable[..., Path]:
-    """A writer of configs, beside images and the hook."""
+    """A writer of configs, beside images."""
     make_project(tmp_path)
 
     def write(batch: int, drop_path: float = 0.2, loss: str = BYOL) -> Path:

@@ -9,7 +9,7 @@ import torch
 from mmengine.config import Config
 from shrink import shrink
 from tooling import ROOT, run_tool
-from training_runs import check_interrupted, write_kill_hook
+from training_runs import check_interrupted
 
 from projects.shapes import CLASSES, Recipe, make_dataset
 
@@ -130,14 +130,15 @@ def test_from_pretraining_to_detection(shapes, tmp_path, monkeypatch):
 def test_killed_and_resumed(shapes, tmp_path):
     """Samples of tokens and of boxes are those of a run nobody kills."""
     cfg = detector(MIMDET, shapes, tmp_path)
-    cfg.custom_imports.imports.append('kill_hook')
-    cfg.custom_hooks = [dict(type='KillHook')]
+    cfg.custom_imports.imports.append('faults')
+    cfg.custom_hooks = [dict(type='FaultHook')]
     cfg.default_hooks.checkpoint.max_keep_ckpts = 2
     cfg.train_cfg.update(max_iters=6, val_interval=3)
     cfg.randomness = dict(seed=3)
-    write_kill_hook(tmp_path)
     check_interrupted(
-        write(cfg, tmp_path / 'config.py'), tmp_path, kills=(5, ), last=6)
+        write(cfg, tmp_path / 'config.py'),
+        tmp_path, ('kill_in_val_after=3', 'kill_at=5'),
+        last='iter_6.pth')
 
 
 def test_two_processes(shapes, tmp_path):

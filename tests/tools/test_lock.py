@@ -1,6 +1,9 @@
 """requirements/lock.txt has the versions that the other files pin."""
+import hashlib
 import re
 import runpy
+import zipfile
+from importlib.metadata import version
 
 import pytest
 from packaging.requirements import Requirement
@@ -44,3 +47,33 @@ def test_needs_are_followed():
     found = tool['installed']([Requirement('pytest')])
     assert {'pytest', 'pluggy', 'iniconfig'} <= set(found)
     assert 'torch' not in found and 'colorama' not in found
+
+
+@pytest.fixture
+def index(tmp_path, monkeypatch):
+    """A folder that is all pip knows, with one wheel; the wheel's hash."""
+    name = f'iniconfig-{version("iniconfig")}'
+    info = name + '.dist-info'
+    path = tmp_path / f'{name}-py3-none-any.whl'
+    with zipfile.ZipFile(path, 'w') as wheel:
+        wheel.writestr(
+            f'{info}/METADATA', 'Metadata-Version: 2.1\nName: iniconfig\n'
+            f'Version: {version("iniconfig")}\n')
+        wheel.writestr(
+            f'{info}/WHEEL', 'Wheel-Version: 1.0\nGenerator: a test\n'
+            'Root-Is-Purelib: true\nTag: py3-none-any\n')
+        wheel.writestr(f'{info}/RECORD', '')
+    monkeypatch.setenv('PIP_NO_INDEX', '1')
+    monkeypatch.setenv('PIP_FIND_LINKS', str(tmp_path))
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_hashes_are_those_of_the_files(index, tmp_path, capsys):
+    tool = runpy.run_path(str(ROOT / 'tools/lock.py'))
+    main = tool['main']
+    main.__globals__['roots'] = lambda: [Requirement('iniconfig')]
+    out = tmp_path / 'lock.txt'
+    main(['--out', str(out)])
+    assert out.read_text().splitlines()[-1] == (
+        f'iniconfig=={version("iniconfig")} --hash=sha256:{index}')
+    assert '1 packages' in capsys.readouterr().out

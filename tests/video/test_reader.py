@@ -291,3 +291,25 @@ def test_damage_inside_is_found_where_it_matters(tmp_path):
         assert np.array_equal(video.read([0, 1, 39]), expected[[0, 1, 39]])
         with pytest.raises(VideoError, match=f'{path} is truncated, damaged'):
             video.read(range(40))
+
+
+def test_large_frames_are_refused(files):
+    path = str(files['closed.mp4'])
+    with pytest.raises(
+            VideoError,
+            match='closed.mp4 has frames of 48 x 64 '
+            'pixels, more than max_pixels=3071'):
+        VideoReader(path, max_pixels=48 * 64 - 1)
+    with VideoReader(path, max_pixels=48 * 64) as video:
+        video.read([0])
+
+
+def test_frames_that_grow_are_refused(files, tmp_path):
+    """A raw stream may go on with another size."""
+    large = write_video(
+        tmp_path / 'large.h264', moving_picture(5, 96, 128), bf='0')
+    path = tmp_path / 'grows.h264'
+    path.write_bytes(files['raw.h264'].read_bytes() + large.read_bytes())
+    with pytest.raises(VideoError, match='grows.h264'):
+        with VideoReader(str(path), max_pixels=48 * 64) as video:
+            video.read(range(len(video)))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from training_runs import check_interrupted, write_kill_hook
+from training_runs import check_interrupted
 from trainings import losses, train
 
 from projects.shapes import Recipe, make_dataset
@@ -99,8 +99,8 @@ val_cfg = dict()
 train_cfg.update(val_interval=4)
 """
 KILLED = """
-custom_imports['imports'].append('kill_hook')
-custom_hooks = [dict(type='KillHook')]
+custom_imports['imports'].append('faults')
+custom_hooks = [dict(type='FaultHook')]
 train_cfg['max_iters'] = 6
 train_dataloader.update(num_workers=2, persistent_workers=True)
 default_hooks['checkpoint'].update(interval=2, max_keep_ckpts=2)
@@ -162,7 +162,9 @@ def test_pretraining_on_two_processes_then_fine_tuning(clips: Path,
 
 def test_killed_and_resumed(clips: Path, tmp_path: Path) -> None:
     """Clips, crops and tubes are those of a run that nobody kills."""
-    write_kill_hook(tmp_path)
     config = write(
         tmp_path / 'config.py', PRETRAIN + KILLED, batch=4, data=clips)
-    check_interrupted(config, tmp_path, kills=(5, ), last=6)
+    check_interrupted(
+        config,
+        tmp_path, ('kill_at=3', 'kill_in_save_after=5'),
+        last='iter_6.pth')
