@@ -64,6 +64,7 @@ PARTS = {
 IMAGES = {
     'RandomResizedCrop': dict(scale=SIDE),
     'ClampedResizedCrop': dict(scale=SIDE),
+    'FastResizedCrop': dict(scale=SIDE),
     'ResizeEdge': dict(scale=SIDE + 8),
     'CenterCrop': dict(crop_size=SIDE),
     'Resize': dict(scale=(SIDE, SIDE)),

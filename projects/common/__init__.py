@@ -1,5 +1,5 @@
 """Model parts that several projects share; importing registers them."""
-from .crop import ClampedResizedCrop
+from .crop import ClampedResizedCrop, FastResizedCrop
 from .knn import KNNTestLoop, KNNValLoop
 from .lars import ReferenceLARS
 from .layer_decay import BackboneLayerDecay
@@ -11,7 +11,7 @@ from .pixel_head import MaskedPixelHead
 from .token_pooling import TokenPooling
 
 __all__ = [
-    'BackboneLayerDecay', 'ClampedResizedCrop', 'DisjointTokenMasking',
+    'BackboneLayerDecay', 'ClampedResizedCrop', 'DisjointTokenMasking', 'FastResizedCrop',
     'EmptySafeSyncBN', 'IndependentTokenMasking', 'KNNTestLoop', 'KNNValLoop',
     'MaskedAutoencoder', 'MaskedPixelHead', 'RandomTokenMasking',
     'ReferenceLARS', 'TokenMask', 'TokenPooling', 'TubeTokenMasking'

@@ -3,6 +3,7 @@ from collections.abc import Callable, Iterable, Sequence
 from io import BytesIO
 from typing import Any
 
+import cv2
 import mmcv
 import numpy as np
 import torch
@@ -151,8 +152,15 @@ class LoadCheckedImage(LoadImageFromFile):
             raise ImageError(f'image {path} is empty: 0 bytes')
         try:
             self._check_header(path, content)
-            return mmcv.imfrombytes(
-                content, flag=self.color_type, backend='pillow')
+            image = mmcv.imfrombytes(
+                content,
+                flag=self.color_type,
+                channel_order='rgb',
+                backend='pillow')
+            if self.color_type == 'color':
+                # mmcv's own would be a view that is slow to copy
+                image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+            return image
         except ImageError:
             raise
         except Exception as error:  # decoders raise anything

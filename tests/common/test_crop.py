@@ -1,4 +1,4 @@
-"""The single-attempt crop of the linear probe."""
+"""Random crops: Pillow's values, and the linear probe's single attempt."""
 import numpy as np
 import pytest
 from mmpretrain.registry import TRANSFORMS
@@ -6,8 +6,8 @@ from mmpretrain.registry import TRANSFORMS
 import projects.common  # noqa: F401
 
 
-def crop(**options):
-    return TRANSFORMS.build(dict(type='ClampedResizedCrop', **options))
+def crop(type='ClampedResizedCrop', **options):
+    return TRANSFORMS.build(dict(type=type, **options))
 
 
 @pytest.mark.parametrize('height, width', [(40, 60), (200, 10), (1, 1)])
@@ -46,10 +46,34 @@ def test_sizes_follow_area_and_ratio() -> None:
     assert abs(areas.mean() - .54) < .03
 
 
+@pytest.mark.parametrize('interpolation', ['bilinear', 'bicubic'])
+@pytest.mark.parametrize('height, width', [(90, 130), (13, 9), (32, 32)])
+def test_values_are_those_of_pillow(height, width, interpolation):
+    """Of noise, on the same crops; larger and smaller ones."""
+    generator = np.random.default_rng(0)
+    image = generator.integers(0, 256, (height, width, 3), np.uint8)
+    options = dict(scale=(32, 24), interpolation=interpolation)
+    found = []
+    for kind in (dict(type='FastResizedCrop'),
+                 dict(type='RandomResizedCrop', backend='pillow')):
+        np.random.seed(0)
+        transform = crop(**kind, **options)
+        results = [transform(dict(img=image)) for _ in range(20)]
+        found.append(np.stack([result['img'] for result in results]))
+    mine, theirs = found
+    assert mine.shape == theirs.shape == (20, 32, 24, 3)
+    difference = mine.astype(int) - theirs
+    assert abs(difference).max() <= 2
+    assert (difference != 0).mean() < .05
+
+
+def test_other_interpolations_are_refused():
+    with pytest.raises(ValueError, match="'bicubic', not 'lanczos'"):
+        crop(type='FastResizedCrop', scale=8, interpolation='lanczos')
+
+
 def test_the_result_has_the_wanted_size() -> None:
     image = np.random.default_rng(0).integers(0, 256, (30, 50, 3), np.uint8)
-    results = crop(
-        scale=16, backend='pillow', interpolation='bicubic')(
-            dict(img=image))
+    results = crop(scale=16, interpolation='bicubic')(dict(img=image))
     assert results['img'].shape == (16, 16, 3)
     assert results['img_shape'][:2] == (16, 16)

@@ -15,9 +15,8 @@ data_preprocessor = dict(
 train_pipeline = [
     dict(type='LoadCheckedImage'),
     dict(
-        type='RandomResizedCrop',
+        type='FastResizedCrop',
         scale=224,
-        backend='pillow',
         interpolation='bicubic'),
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
     dict(

@@ -14,10 +14,9 @@ data_preprocessor = dict(
 train_pipeline = [
     dict(type='LoadCheckedImage'),
     dict(
-        type='RandomResizedCrop',
+        type='FastResizedCrop',
         scale=224,
         crop_ratio_range=(0.2, 1.0),
-        backend='pillow',
         interpolation='bicubic'),
     dict(type='RandomFlip', prob=0.5),
     dict(type='PackInputs')

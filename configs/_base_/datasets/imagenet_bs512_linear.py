@@ -15,7 +15,6 @@ train_pipeline = [
     dict(
         type='ClampedResizedCrop',
         scale=224,
-        backend='pillow',
         interpolation='bicubic'),
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
     dict(type='PackInputs')

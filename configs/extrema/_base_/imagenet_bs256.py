@@ -8,10 +8,9 @@ _base_ = '../../_base_/datasets/imagenet_bs256_mim.py'
 train_pipeline = [
     dict(type='LoadCheckedImage'),
     dict(
-        type='RandomResizedCrop',
+        type='FastResizedCrop',
         scale=224,
         crop_ratio_range=(0.2, 1.0),
-        backend='pillow',
         interpolation='bilinear'),
     dict(type='RandomFlip', prob=0.5),
     dict(type='PackInputs')
