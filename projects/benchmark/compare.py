@@ -18,8 +18,11 @@ STEPS: dict[str, type[Step]] = {
 }
 
 
-def measure_steps(mode: str, variants: Sequence[Variant], setting: Setting,
-                  iters: int, warmup: int,
+def measure_steps(mode: str,
+                  variants: Sequence[Variant],
+                  setting: Setting,
+                  iters: int,
+                  warmup: int,
                   picture: str | None = None) -> Report:
     """Time, memory and products of the steps of some variants.
 

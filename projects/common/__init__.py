@@ -11,8 +11,9 @@ from .pixel_head import MaskedPixelHead
 from .token_pooling import TokenPooling
 
 __all__ = [
-    'BackboneLayerDecay', 'ClampedResizedCrop', 'DisjointTokenMasking', 'FastResizedCrop',
-    'EmptySafeSyncBN', 'IndependentTokenMasking', 'KNNTestLoop', 'KNNValLoop',
-    'MaskedAutoencoder', 'MaskedPixelHead', 'RandomTokenMasking',
-    'ReferenceLARS', 'TokenMask', 'TokenPooling', 'TubeTokenMasking'
+    'BackboneLayerDecay', 'ClampedResizedCrop', 'DisjointTokenMasking',
+    'FastResizedCrop', 'EmptySafeSyncBN', 'IndependentTokenMasking',
+    'KNNTestLoop', 'KNNValLoop', 'MaskedAutoencoder', 'MaskedPixelHead',
+    'RandomTokenMasking', 'ReferenceLARS', 'TokenMask', 'TokenPooling',
+    'TubeTokenMasking'
 ]

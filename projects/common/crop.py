@@ -32,8 +32,9 @@ class FastResizedCrop(RandomResizedCrop):
                  interpolation: str = 'bilinear',
                  **kwargs: Any) -> None:
         if interpolation not in ('bilinear', 'bicubic'):
-            raise ValueError("FastResizedCrop: interpolation has to be "
-                             f"'bilinear' or 'bicubic', not {interpolation!r}")
+            raise ValueError(
+                'FastResizedCrop: interpolation has to be bilinear or '
+                f'bicubic, not {interpolation}')
         super().__init__(
             *args, interpolation=interpolation, backend='pillow', **kwargs)
 

@@ -57,15 +57,18 @@ class Carry(torch.autograd.Function):
 
 def test_held_lets_go_of_the_graph():
     """A softmax saves its own output."""
-    carried = {CPU}
-    alive = weakref.ref(carried)
+    alive = []
+
+    def forward():
+        carried = {CPU}
+        alive.append(weakref.ref(carried))
+        return Carry.apply(x, carried).softmax(-1)
+
     x = torch.randn(8, 8, requires_grad=True)
-    _, output = held_for_backward(lambda: Carry.apply(x, carried).softmax(-1),
-                                  [x])
-    del carried
-    assert alive() is not None
+    _, output = held_for_backward(forward, [x])
+    assert alive[0]() is not None
     del output
-    assert alive() is None
+    assert alive[0]() is None
 
 
 def test_peak_is_that_of_the_step():

@@ -52,8 +52,8 @@ def test_frozen_parameters(frozen):
 
 def test_images_need_no_gradient():
     conv = layer((3, 3))
-    depthwise(conv, torch.randn(2, 4, 6, 6, dtype=torch.float64)).sum(
-    ).backward()
+    depthwise(conv, torch.randn(2, 4, 6, 6,
+                                dtype=torch.float64)).sum().backward()
     assert conv.weight.grad is not None
 
 
