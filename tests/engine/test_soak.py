@@ -40,7 +40,9 @@ def watch(command: list[str], env: dict[str, str], folder: Path) -> list[dict]:
         while process.poll() is None:
             samples.append(
                 dict(
-                    seconds=time.monotonic() - start, **holdings(process.pid)))
+                    seconds=time.monotonic() - start,
+                    iteration=reached(folder),
+                    **holdings(process.pid)))
             time.sleep(EVERY)
     assert process.returncode == 0, (folder / 'log.txt').read_text()[-2000:]
     return samples
@@ -127,5 +129,5 @@ def test_nothing_grows(tmp_path: Path) -> None:
     rss, files, cpu = (
         np.array(parts[key][1:]) for key in ('rss_mib', 'files', 'cpu_ms'))
     assert rss.max() - rss.min() <= 0.02 * rss[0], parts
-    assert files.max() == files.min(), parts
+    assert files.max() - files.min() <= 1, parts
     assert cpu[-2:].mean() <= 1.1 * cpu[:2].mean(), parts
