@@ -1,6 +1,7 @@
 """Shared set-up: imports, quiet logs, fixed seeds, no network."""
 import ipaddress
 import logging
+import random
 import socket
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,29 @@ from mmengine.visualization import Visualizer
 
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / 'tests')]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        '--shuffle',
+        type=int,
+        metavar='SEED',
+        help='run the files, and the tests in each, in a random order')
+
+
+def pytest_collection_modifyitems(config: pytest.Config,
+                                  items: list[pytest.Item]) -> None:
+    seed = config.getoption('--shuffle')
+    if seed is None:
+        return
+    chance = random.Random(seed)
+    places = {
+        path: chance.random()
+        for path in sorted({i.path
+                            for i in items})
+    }
+    chance.shuffle(items)
+    items.sort(key=lambda item: places[item.path])
 
 
 def _forget_visualizers(kind: type[Visualizer]) -> None:

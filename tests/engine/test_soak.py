@@ -2,7 +2,9 @@
 
     python -m pytest -m slow tests/engine/test_soak.py --basetemp soak
 
-leaves soak.json and soak.png in a folder below soak/.
+leaves soak.json and soak.png in a folder below soak/. The time of a step is
+judged by what the processors worked on it: by the clock it grows when the
+machine has other work.
 """
 import json
 import os
@@ -38,10 +40,20 @@ def watch(command: list[str], env: dict[str, str], folder: Path) -> list[dict]:
         while process.poll() is None:
             samples.append(
                 dict(
-                    seconds=time.monotonic() - start, **holdings(process.pid)))
+                    seconds=time.monotonic() - start,
+                    iteration=reached(folder),
+                    **holdings(process.pid)))
             time.sleep(EVERY)
     assert process.returncode == 0, (folder / 'log.txt').read_text()[-2000:]
     return samples
+
+
+def reached(folder: Path) -> int:
+    """The iteration that was logged last; 0 before the first."""
+    files = list(folder.glob('run/*/vis_data/2*.json'))
+    lines = files[0].read_text().splitlines() if files else []
+    steps = [json.loads(line)['step'] for line in lines if line[-1:] == '}']
+    return max(steps, default=0)
 
 
 def logged(work_dir: Path) -> list[dict]:
@@ -57,6 +69,17 @@ def logged(work_dir: Path) -> list[dict]:
 def medians(values: list[float]) -> list[float]:
     """Of each sixth of the run; validations and checkpoints are spikes."""
     return [float(np.median(part)) for part in np.array_split(values, PARTS)]
+
+
+def cpu_times(samples: list[dict]) -> list[float]:
+    """CPU milliseconds of an iteration in each sixth of them.
+
+    Validations and checkpoints included; each sixth has as many.
+    """
+    at = np.linspace(0, ITERATIONS, PARTS + 1)
+    done = np.interp(at, [sample['iteration'] for sample in samples],
+                     [sample['cpu_s'] for sample in samples])
+    return (1e3 * np.diff(done) / np.diff(at)).tolist()
 
 
 def draw(path: Path, samples: list[dict], steps: list[dict]) -> None:
@@ -85,23 +108,26 @@ def test_nothing_grows(tmp_path: Path) -> None:
         str(ROOT / CONFIG), '--work-dir',
         str(tmp_path / 'run'), '--cfg-options',
         'train_dataloader.batch_size=16', 'train_dataloader.num_workers=1',
-        'train_cfg.val_interval=500', 'default_hooks.checkpoint.interval=250'
+        f'train_cfg.max_iters={ITERATIONS}', 'train_cfg.val_interval=500',
+        'default_hooks.checkpoint.interval=250'
     ], dict(os.environ, OMP_NUM_THREADS='1'), tmp_path)
     steps = logged(tmp_path / 'run')
     assert steps[-1]['iteration'] == ITERATIONS
-    # from the first step on
-    busy = [s for s in samples if s['processes'] >= 2]
+    # the process and its loader's; there are more in validations
+    busy = [s for s in samples if s['processes'] == 2]
     parts = {
         key: medians([sample[key] for sample in busy])
         for key in ('rss_mib', 'files')
     }
     parts['step_ms'] = medians([1e3 * step['step_s'] for step in steps])
+    parts['cpu_ms'] = cpu_times(samples)
     (tmp_path / 'soak.json').write_text(
         json.dumps(dict(medians=parts, samples=samples, steps=steps)))
     draw(tmp_path / 'soak.png', samples, steps)
     print(parts)
-    rss, files, step = (
-        np.array(parts[key][1:]) for key in ('rss_mib', 'files', 'step_ms'))
+    # the first sixth has the start in it
+    rss, files, cpu = (
+        np.array(parts[key][1:]) for key in ('rss_mib', 'files', 'cpu_ms'))
     assert rss.max() - rss.min() <= 0.02 * rss[0], parts
-    assert files.max() == files.min(), parts
-    assert step[-1] <= 1.2 * step[0], parts
+    assert files.max() - files.min() <= 1, parts
+    assert cpu[-2:].mean() <= 1.1 * cpu[:2].mean(), parts
