@@ -209,6 +209,7 @@ def test_overfits_eight_images_and_saved_predictions_score_the_same(
     done = run_tool('train.py', config, '--work-dir', tmp_path / 'run')
     assert done.returncode == 0, done.stderr[-2000:]
 
-    online = check_saved_predictions(
-        config, tmp_path / f'run/iter_{steps}.pth', tmp_path)
+    online = check_saved_predictions(config,
+                                     tmp_path / f'run/iter_{steps}.pth',
+                                     tmp_path)
     assert online['coco/bbox_mAP'] > 0.9
