@@ -55,7 +55,7 @@ optim_wrapper = dict(
     type='OptimWrapper',
     _delete_=True,  # float32
     optimizer=dict(
-        type='AdamW', lr=1e-3, betas=(0.9, 0.999), weight_decay=0.05),
+        type='AdamW', lr=3e-3, betas=(0.9, 0.999), weight_decay=0.05),
     constructor='BackboneLayerDecay',
     paramwise_cfg=dict(layer_decay_rate=0.75, flat_decay_mult=0.))
 _base_.param_scheduler[0].end = 1501
