@@ -7,6 +7,7 @@ from mmdet.models import BaseDetector
 from mmdet.registry import MODELS
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import DefaultScope
+from shrink import dicts_of
 from torch import Tensor
 
 from projects.shapes import CLASSES
@@ -77,17 +78,29 @@ def on_shapes(name: str, folder: Path, side: int = 128) -> Config:
     """
     cfg = leaf(name)
     narrow(cfg.model, TINY, width=16, fc=32, num_classes=len(CLASSES))
-    train, test = cfg.model.train_cfg, cfg.model.test_cfg
-    train.rpn.sampler.num = 64
-    train.rcnn.sampler.num = 48
-    for node in (train.rpn_proposal, test.rpn):
-        node.update(nms_pre=200, max_per_img=100)
     backbone, preprocessor = cfg.model.backbone, cfg.model.data_preprocessor
     backbone.update(window_size=3, global_blocks=(1, ))
     for node, key in ((backbone, 'img_size'), (backbone, 'rel_pos_size'),
                       (preprocessor, 'pad_size_divisor')):
         if node.get(key) == 1024:
             node[key] = side
+    use_shapes(cfg, folder, side)
+    return cfg
+
+
+def use_shapes(cfg: Config, folder: Path, side: int) -> None:
+    """Let a detector train on a shapes data set, with few regions.
+
+    Args:
+        cfg: Of a detector.
+        folder: The detection part of the data set.
+        side: Side of the images that the detector sees, in pixels.
+    """
+    train, test = cfg.model.train_cfg, cfg.model.test_cfg
+    train.rpn.sampler.num = 64
+    train.rcnn.sampler.num = 48
+    for node in (train.rpn_proposal, test.rpn):
+        node.update(nms_pre=200, max_per_img=100)
     for split in ('train', 'val', 'test'):
         loader = cfg[f'{split}_dataloader']
         loader.update(batch_size=2, num_workers=0, persistent_workers=False)
@@ -97,10 +110,18 @@ def on_shapes(name: str, folder: Path, side: int = 128) -> Config:
             ann_file=f'annotations/instances_{files}.json',
             data_prefix=dict(img=files),
             metainfo=dict(classes=CLASSES))
-        for step in loader.dataset.pipeline:
+        for step in dicts_of(loader.dataset.pipeline):
             for key in ('scale', 'crop_size', 'size'):
                 if key in step:
                     step[key] = (side, side)
+            if 'scales' in step:
+                step.scales = [(side, side)]
     for evaluator in (cfg.val_evaluator, cfg.test_evaluator):
         evaluator.ann_file = str(folder / 'annotations/instances_val.json')
-    return cfg
+
+
+def full_precision(cfg: Config) -> None:
+    """bfloat16 takes longer on most CPUs."""
+    cfg.optim_wrapper.type = 'OptimWrapper'
+    for key in ('dtype', 'loss_scale'):
+        del cfg.optim_wrapper[key]

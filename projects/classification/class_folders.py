@@ -1,15 +1,16 @@
 """Images in class folders that are what they should be."""
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mmpretrain.datasets.custom import CustomDataset, get_samples
+from mmpretrain.datasets.custom import get_samples
 from mmpretrain.registry import DATASETS
+
+from projects.engine.low_shot import LowShotDataset
 
 
 @DATASETS.register_module()
-class ClassFolders(CustomDataset):
+class ClassFolders(LowShotDataset):
     """mmpretrain's ``CustomDataset`` of folders that bear known names.
 
     ``CustomDataset`` numbers the folders it finds: one that is missing or
@@ -20,8 +21,8 @@ class ClassFolders(CustomDataset):
         classes: Names of the folders, in the order of the labels.
         per_class: Use the labels of so many images of each class, the first
             by name; None for all images.
-        **kwargs: Arguments of ``CustomDataset``: data_root, data_prefix,
-            pipeline, ...
+        **kwargs: Arguments of :class:`LowShotDataset`: data_root,
+            data_prefix, pipeline, ...
 
     Raises:
         FileNotFoundError: If the folder does not exist.
@@ -33,11 +34,12 @@ class ClassFolders(CustomDataset):
                  classes: Sequence[str],
                  per_class: int | None = None,
                  **kwargs: Any) -> None:
-        if per_class is not None and per_class < 1:
-            raise ValueError(f'per_class is {per_class}; expected 1 or more, '
-                             'or None for all images')
-        self.per_class = per_class
-        super().__init__(classes=classes, **kwargs)
+        super().__init__(
+            per_class=per_class,
+            share=1. if per_class is None else None,
+            choice_seed=None,
+            classes=classes,
+            **kwargs)
 
     def _find_samples(self) -> list[tuple[str, int]]:
         """Paths below the folder, and labels."""
@@ -57,15 +59,9 @@ class ClassFolders(CustomDataset):
                           for what, names in (('missing:', missing),
                                               ('unknown:', unknown)) if names))
         numbers = {name: label for label, name in enumerate(self.CLASSES)}
-        paths = defaultdict(list)
-        for path, label in get_samples(self.img_prefix, numbers,
-                                       self.is_valid_file)[0]:
-            paths[label].append(path)
-        need = self.per_class or 1
-        for name, label in numbers.items():
-            if len(paths[label]) < need:
-                raise ValueError(
-                    f'{root / name} has {len(paths[label])} images; expected '
-                    f'are at least {need}')
-        return [(path, label) for label in numbers.values()
-                for path in paths[label][:self.per_class]]
+        samples, empty = get_samples(self.img_prefix, numbers,
+                                     self.is_valid_file)
+        if empty:
+            raise ValueError(f'no image in {root} for the classes '
+                             f'{", ".join(sorted(empty))}')
+        return sorted(samples, key=lambda sample: sample[1])

@@ -19,7 +19,7 @@ class LowShotDataset(CustomDataset):
         per_class: Number of images of each class, or
         share: part of the images of each class, above 0 and at most 1;
             rounded, and at least one. One of the two.
-        choice_seed: Of the choice.
+        choice_seed: Of the choice; None takes the first by name.
         **kwargs: Arguments of ``CustomDataset``: data_root, data_prefix,
             ann_file, pipeline, ...
 
@@ -32,7 +32,7 @@ class LowShotDataset(CustomDataset):
     def __init__(self,
                  per_class: int | None = None,
                  share: float | None = None,
-                 choice_seed: int = 0,
+                 choice_seed: int | None = 0,
                  **kwargs: Any) -> None:
         if (per_class is None) == (share is None):
             raise ValueError(f'per_class is {per_class} and share is {share}; '
@@ -59,9 +59,10 @@ class LowShotDataset(CustomDataset):
         for label, members in sorted(numbers.items()):
             members.sort(key=lambda number: samples[number]['img_path'])
             count = self._count(label, len(members))
-            order = np.random.RandomState([self.choice_seed,
-                                           label]).permutation(len(members))
-            chosen += [members[place] for place in order[:count]]
+            if self.choice_seed is not None:
+                random = np.random.RandomState([self.choice_seed, label])
+                members = random.permutation(members).tolist()
+            chosen += members[:count]
         return [samples[number] for number in sorted(chosen)]
 
     def _count(self, label: int, available: int) -> int:

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from detectors import FPN, SFP, narrow, on_shapes
+from detectors import FPN, SFP, full_precision, narrow, on_shapes
 from tooling import ROOT, run_tool
 
 from projects.convmae.backbone import ARCHS
 from projects.shapes import CLASSES, Recipe, make_dataset
+from transfers import detector
 
 
 @pytest.fixture(scope='module')
@@ -38,13 +39,6 @@ def write_config(cfg, path):
     """``cfg.dump`` without its slow formatting."""
     path.write_text('\n'.join(f'{name} = {value!r}'
                               for name, value in cfg.to_dict().items()))
-
-
-def full_precision(cfg):
-    """bfloat16 takes longer on most CPUs."""
-    cfg.optim_wrapper.type = 'OptimWrapper'
-    for key in ('dtype', 'loss_scale'):
-        del cfg.optim_wrapper[key]
 
 
 EMPTY = 4  # the image without objects
@@ -154,15 +148,34 @@ def test_two_processes(project, tmp_path, name):
     assert all(entry['loss_mask'] > 0 for entry in entries)
 
 
+def convmae(folder):
+    cfg = on_shapes(FPN, folder, side=192)
+    narrow(
+        cfg.model, ARCHS['tiny'], width=32, fc=128, num_classes=len(CLASSES))
+    full_precision(cfg)
+    return cfg
+
+
+def extrema(folder):
+    cfg = detector(folder, side=192)
+    cfg.model.backbone.arch = dict(channels=128, depth=4, num_heads=4)
+    pyramid, fpn = cfg.model.neck
+    pyramid.embed_dim, fpn.in_channels = 128, [128] * 4
+    cfg.model.roi_head.bbox_head.fc_out_channels = 128
+    # of random weights every layer has to move
+    cfg.optim_wrapper.paramwise_cfg.layer_decay_rate = 1.
+    return cfg
+
+
 @pytest.mark.slow
-def test_overfits_eight_images_and_saved_predictions_score_the_same(tmp_path):
+@pytest.mark.parametrize('recipe, steps', [(convmae, 450), (extrema, 450)])
+def test_overfits_eight_images_and_saved_predictions_score_the_same(
+        tmp_path, recipe, steps):
     """Box AP above 0.9 on what it was trained on."""
     folder = tmp_path / 'data'
     make_dataset(folder, Recipe('small', parts=('det', )), jobs=1)
     folder = folder / 'det'
-    cfg = on_shapes(FPN, folder, side=192)
-    narrow(
-        cfg.model, ARCHS['tiny'], width=32, fc=128, num_classes=len(CLASSES))
+    cfg = recipe(folder)
     cfg.model.backbone.drop_path_rate = 0.
     eight = keep(folder, range(5, 13), 'eight.json')
     for part in ('train', 'val', 'test'):
@@ -173,20 +186,30 @@ def test_overfits_eight_images_and_saved_predictions_score_the_same(tmp_path):
                 step.ratio_range = (1., 1.)
             elif step.type == 'RandomFlip':
                 step.prob = 0.
+            elif step.type == 'RandomChoice':
+                del step.transforms[1:]
     for evaluator in (cfg.val_evaluator, cfg.test_evaluator):
         evaluator.ann_file = str(Path(folder, eight))
-    cfg.train_dataloader.batch_size = 4
+    cfg.train_dataloader.update(
+        batch_size=4,
+        batch_sampler=None,
+        sampler=dict(type='InfiniteSampler', shuffle=True))
     cfg.optim_wrapper.optimizer.update(lr=1e-3, weight_decay=0.01)
-    full_precision(cfg)
-    cfg.param_scheduler[0].end = 450
-    cfg.param_scheduler[1].update(start_factor=.01, end=50)
-    cfg.train_cfg.update(max_iters=450, val_interval=450)
-    cfg.default_hooks.checkpoint.update(interval=450, save_best=None)
+    cfg.param_scheduler = [
+        dict(type='CosineAnnealingLR', by_epoch=False, end=steps),
+        dict(type='LinearLR', start_factor=.01, by_epoch=False, end=50)
+    ]
+    cfg.train_cfg = dict(
+        type='IterBasedTrainLoop', max_iters=steps, val_interval=steps)
+    cfg.default_hooks.checkpoint.update(
+        by_epoch=False, interval=steps, save_best=None)
+    cfg.log_processor.by_epoch = False
     config = tmp_path / 'config.py'
     write_config(cfg, config)
     done = run_tool('train.py', config, '--work-dir', tmp_path / 'run')
     assert done.returncode == 0, done.stderr[-2000:]
 
-    online = check_saved_predictions(config, tmp_path / 'run/iter_450.pth',
+    online = check_saved_predictions(config,
+                                     tmp_path / f'run/iter_{steps}.pth',
                                      tmp_path)
     assert online['coco/bbox_mAP'] > 0.9

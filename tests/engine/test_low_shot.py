@@ -54,6 +54,11 @@ def test_choice_depends_on_the_seed_alone(folder: Path) -> None:
     assert set(first) < set(chosen(folder, per_class=4))
 
 
+def test_first_by_name(folder: Path) -> None:
+    paths = chosen(folder, per_class=2, choice_seed=None)
+    assert [Path(path).name for path in paths] == ['0.png', '1.png'] * 3
+
+
 def test_order_of_a_list_does_not_matter(folder: Path, tmp_path: Path) -> None:
     names = [f'{name}/{number}.png {label}'
              for label, (name, size) in enumerate(SIZES.items())

@@ -113,6 +113,7 @@ def test_linear_probes_train_the_classifier_alone(name: str, kind: type | None,
     (README, 1e-6, 5, 100),
     (SMALL, 1e-6, 5, 200),
     (SGD, 0., 10, 90),
+    (LARS, 0., 10, 90),
 ])
 def test_schedules_are_the_official_ones(name: str, min_lr: float, warmup: int,
                                          epochs: int) -> None:

@@ -109,6 +109,19 @@ def test_a_step_does_not_read_from_the_device() -> None:
     assert {'loss', 'student_std', 'teacher_std'} == losses.keys()
 
 
+def test_masks_are_one_batch_and_patches_are_embedded_once() -> None:
+    model, rows = tiny(), {}
+    for name in ('patch_embed', 'blocks.0'):
+        model.backbone.get_submodule(name).register_forward_hook(
+            lambda _, args, __, name=name: rows.setdefault(name, []).append(
+                len(args[0])))
+    model.train().loss(images(count=3))
+    assert rows == {
+        'patch_embed': [3],
+        'blocks.0': [3 * model.masking.num_masks]
+    }
+
+
 # Losses
 
 

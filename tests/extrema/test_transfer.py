@@ -9,25 +9,17 @@ from pathlib import Path
 
 import pytest
 import torch
-from detectors import CONFIGS
 from mmdet.evaluation import CocoMetric
 from mmengine.config import Config
 from mmengine.fileio import load
 from mmengine.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS, DefaultScope
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
-from shrink import dicts_of, shrink
 from tooling import ROOT, run_tool
 
 from projects.extrema import ClassAttentionViT
 from projects.shapes import CLASSES, Recipe, make_dataset
-
-DETECTION = (
-    CONFIGS / 'extrema/detection/'
-    'mask-rcnn_extrema-base_fpn_16xb2-amp-ms-crop-1x_coco.py')
-SEGMENTATION = (
-    CONFIGS / 'extrema/segmentation/'
-    'extrema-base_upernet_8xb2-amp-160k_ade20k-512x512.py')
+from transfers import DETECTION, SEGMENTATION, detector, segmentor
 
 
 @pytest.fixture(scope='module')
@@ -37,64 +29,18 @@ def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def small(path: Path) -> Config:
-    """A recipe with a tiny model; norms that know the CPU."""
-    cfg = Config.fromfile(path)
-    shrink(cfg)
-    for node in dicts_of(cfg._cfg_dict):
-        if node.get('type') == 'SyncBN':
-            node.type = 'EmptySafeSyncBN'
-        if 'num_classes' in node:
-            node.num_classes = len(CLASSES) + (path == SEGMENTATION)
-    if 'projects.detection' not in cfg.custom_imports.imports:
-        cfg.custom_imports.imports += ['projects.detection']
-    # bfloat16 takes longer on most CPUs
-    cfg.optim_wrapper.type = 'OptimWrapper'
-    for key in ('dtype', 'loss_scale'):
-        del cfg.optim_wrapper[key]
-    for split in ('train', 'val', 'test'):
-        cfg[f'{split}_dataloader'].update(
-            num_workers=0, persistent_workers=False)
-    return cfg
-
-
-def detector(folder: Path) -> Config:
-    cfg = small(DETECTION)
-    for split in ('train', 'val', 'test'):
-        files = 'train' if split == 'train' else 'val'
-        cfg[f'{split}_dataloader'].dataset.update(
-            data_root=str(folder / 'det'),
-            ann_file=f'annotations/instances_{files}.json',
-            data_prefix=dict(img=files),
-            metainfo=dict(classes=CLASSES))
-    for evaluator in (cfg.val_evaluator, cfg.test_evaluator):
-        evaluator.update(
-            ann_file=str(folder / 'det/annotations/instances_val.json'),
-            metric_items=['mAP', 'AR@100'])
-    cfg.train_dataloader.dataset.filter_cfg.min_size = 1
+def two_steps_of_detection(shapes: Path) -> Config:
+    """An epoch of four images."""
+    cfg = detector(shapes / 'det')
     cfg.train_dataloader.dataset.indices = 4
-    cfg.model.test_cfg.rcnn.score_thr = 0.
     cfg.train_cfg.max_epochs = 1
     cfg.default_hooks.checkpoint.save_best = None
     cfg.default_hooks.logger.interval = 1
     return cfg
 
 
-def segmentor(folder: Path) -> Config:
-    cfg = small(SEGMENTATION)
-    classes = (*CLASSES, 'background')
-    for split in ('train', 'val', 'test'):
-        files = 'train' if split == 'train' else 'val'
-        cfg[f'{split}_dataloader'].dataset.update(
-            type='BaseSegDataset',
-            data_root=str(folder / 'seg'),
-            data_prefix=dict(
-                img_path=f'images/{files}',
-                seg_map_path=f'annotations/{files}'),
-            metainfo=dict(classes=classes),
-            reduce_zero_label=True)
-    cfg.model.test_cfg.update(crop_size=(64, 64), stride=(43, 43))
-    cfg.model.data_preprocessor.test_cfg.size = (64, 64)
+def two_steps_of_segmentation(shapes: Path) -> Config:
+    cfg = segmentor(shapes / 'seg')
     cfg.train_cfg.update(max_iters=2, val_interval=2)
     cfg.default_hooks.checkpoint.update(interval=2, save_best=None)
     cfg.default_hooks.logger.interval = 1
@@ -126,7 +72,7 @@ def check_steps(found: list[dict], number: int) -> None:
 def detected(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of an epoch of detection in this process."""
     folder = tmp_path_factory.mktemp('detection')
-    config = write(detector(shapes), folder)
+    config = write(two_steps_of_detection(shapes), folder)
     done = run_tool('train.py', config, '--work-dir', folder / 'run')
     assert done.returncode == 0, done.stderr[-2000:]
     return folder
@@ -175,7 +121,7 @@ def test_detection_metrics_are_those_of_pycocotools(detected: Path,
 
 def test_detection_in_two_processes(shapes: Path, tmp_path: Path) -> None:
     """Gloo on the CPU; together they validate every image once."""
-    config = write(detector(shapes), tmp_path)
+    config = write(two_steps_of_detection(shapes), tmp_path)
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         port = str(free.getsockname()[1])
@@ -197,7 +143,7 @@ def test_detection_in_two_processes(shapes: Path, tmp_path: Path) -> None:
 
 def test_segmentation_trains_and_evaluates(shapes: Path,
                                            tmp_path: Path) -> None:
-    config = write(segmentor(shapes), tmp_path)
+    config = write(two_steps_of_segmentation(shapes), tmp_path)
     done = run_tool('train.py', config, '--work-dir', tmp_path / 'run')
     assert done.returncode == 0, done.stderr[-2000:]
     found = entries(tmp_path / 'run')

@@ -16,6 +16,7 @@ from tooling import run_tool
 
 from projects.engine import GlimpseRunner
 from projects.shapes import Recipe, make_dataset
+from transfers import segmentor
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / ('configs/convmae/demo/'
@@ -149,11 +150,22 @@ def test_two_processes_train_as_one(trained, shapes, tmp_path):
     torch.testing.assert_close(two, one, rtol=1e-4, atol=1e-5)
 
 
+def convmae(shapes, work_dir):
+    return load_config(shapes, work_dir), 250
+
+
+def extrema(shapes, work_dir):
+    cfg = segmentor(shapes, side=128)
+    cfg.work_dir = str(work_dir)
+    cfg.train_dataloader.batch_size = 8
+    return cfg, 500
+
+
 @pytest.mark.slow
-def test_learns_eight_images(shapes, tmp_path):
+@pytest.mark.parametrize('recipe', [convmae, extrema])
+def test_learns_eight_images(shapes, tmp_path, recipe):
     """Its own training images, seen again and again, to mIoU above 0.9."""
-    cfg = load_config(shapes, tmp_path)
-    steps = 250
+    cfg, steps = recipe(shapes, tmp_path)
     cfg.model.backbone.drop_path_rate = 0.
     for head in (cfg.model.decode_head, cfg.model.auxiliary_head):
         head.dropout_ratio = 0.

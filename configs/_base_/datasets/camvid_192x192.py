@@ -1,15 +1,12 @@
-"""CamVid, 11 classes, crops of 192 x 192.
+"""CamVid, 11 classes, crops of 192 x 192 at the full resolution, for one GPU.
 
-`data_root` has images/ and annotations/ with train/ and val/ in each;
-docs/datasets.md tells how to get it. Label 11, void, is ignored.
+As `camvid_128x128.py` but for the sizes.
 """
-dataset_type = 'CamVidDataset'
-data_root = 'data/camvid'
+_base_ = './camvid_128x128.py'
 crop_size = (192, 192)
-load_annotations = dict(type='LoadCheckedAnnotations', num_classes=11)
 
 train_pipeline = [
-    dict(type='LoadImageFromFile'), load_annotations,
+    dict(type='LoadImageFromFile'), _base_.load_annotations,
     dict(
         type='RandomResize',
         scale=(512, 384),
@@ -22,33 +19,11 @@ train_pipeline = [
 test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='Resize', scale=(512, 384), keep_ratio=True),
-    load_annotations,  # after Resize: the metric is that of the original size
+    _base_.load_annotations,
     dict(type='PackSegInputs')
 ]
 
 train_dataloader = dict(
-    batch_size=16,
-    num_workers=8,
-    persistent_workers=True,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        data_prefix=dict(
-            img_path='images/train', seg_map_path='annotations/train'),
-        pipeline=train_pipeline))
-val_dataloader = dict(
-    batch_size=1,
-    num_workers=8,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        data_prefix=dict(
-            img_path='images/val', seg_map_path='annotations/val'),
-        pipeline=test_pipeline))
+    batch_size=16, num_workers=8, dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(num_workers=8, dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
-
-val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
-test_evaluator = val_evaluator

@@ -1,10 +1,5 @@
 """CamVid's training pictures without labels, crops of 192 x 192."""
-data_root = 'data/camvid'
-data_preprocessor = dict(
-    type='SelfSupDataPreprocessor',
-    mean=[123.675, 116.28, 103.53],
-    std=[58.395, 57.12, 57.375],
-    to_rgb=True)
+_base_ = './camvid_bs32_128px_mim.py'
 
 train_pipeline = [
     dict(type='LoadCheckedImage'),
@@ -17,15 +12,4 @@ train_pipeline = [
     dict(type='PackInputs')
 ]
 train_dataloader = dict(
-    batch_size=128,
-    num_workers=8,
-    persistent_workers=True,
-    drop_last=True,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
-    collate_fn=dict(type='default_collate'),
-    dataset=dict(
-        type='CustomDataset',
-        data_root=data_root,
-        data_prefix='images/train',
-        with_label=False,
-        pipeline=train_pipeline))
+    batch_size=128, num_workers=8, dataset=dict(pipeline=train_pipeline))

@@ -1,15 +1,17 @@
-"""UperNet with the tiny ConvMAE, 300 iterations on CamVid.
+"""UperNet with the tiny ConvMAE, 1,500 iterations on CamVid.
 
 Part of `python tools/photographs.py camvid`.
 
 Paper    arXiv:2205.03892, section 3.3; a model of this size is ours
 Run      python tools/train.py configs/convmae/photographs/<this file>
          without pretraining: --cfg-options model.backbone.init_cfg=None
-Expect   18.6 mIoU with seed 0, from random weights 18.3: too short to tell
-         them apart (measured here, see docs/results.md)
+Expect   not measured at this length
 Differs  from the ADE20K recipe by a size, a learning rate and a warm-up that
-         suit 300 iterations on a CPU, and no relative positions; whole
-         pictures are tested at once
+         suit 1,500 iterations on a CPU, and no relative positions; whole
+         pictures are tested at once. Sky, building and road are three quarters
+         of the pixels, and all that is learned in so short a time if every
+         pixel counts the same: a class has the inverse square root of its
+         frequency as weight
 """
 _base_ = [
     '../../_base_/models/upernet.py',
@@ -21,6 +23,8 @@ custom_imports = dict(
     imports=['projects.convmae', 'projects.segmentation'],
     allow_failed_imports=False)
 
+# of the training pictures' pixels; the weight of a pixel is 1 on average
+class_weight = [0.9, 0.8, 3.6, 0.6, 1.7, 1.2, 3.3, 3.4, 1.5, 4.6, 6.5]
 model = dict(
     data_preprocessor=dict(
         size=(128, 128), test_cfg=dict(_delete_=True,
@@ -36,19 +40,27 @@ model = dict(
             'camvid-128px/iter_1000.pth',
             prefix='backbone.')),
     decode_head=dict(
-        in_channels=[32, 64, 128, 128], channels=32, num_classes=11),
-    auxiliary_head=dict(in_channels=128, channels=32, num_classes=11),
+        in_channels=[32, 64, 128, 128],
+        channels=32,
+        num_classes=11,
+        loss_decode=dict(class_weight=class_weight)),
+    auxiliary_head=dict(
+        in_channels=128,
+        channels=32,
+        num_classes=11,
+        loss_decode=dict(class_weight=class_weight)),
     test_cfg=dict(_delete_=True, mode='whole'))
 
 optim_wrapper = dict(
     type='OptimWrapper',
     _delete_=True,  # float32
     optimizer=dict(
-        type='AdamW', lr=1e-3, betas=(0.9, 0.999), weight_decay=0.05),
-    paramwise_cfg=dict(norm_decay_mult=0., flat_decay_mult=0.))
-_base_.param_scheduler[0].end = 301
-_base_.param_scheduler[1].end = 31
-train_cfg = dict(max_iters=300, val_interval=300)
-default_hooks = dict(checkpoint=dict(interval=300))
+        type='AdamW', lr=3e-3, betas=(0.9, 0.999), weight_decay=0.05),
+    constructor='BackboneLayerDecay',
+    paramwise_cfg=dict(layer_decay_rate=0.75, flat_decay_mult=0.))
+_base_.param_scheduler[0].end = 1501
+_base_.param_scheduler[1].end = 151
+train_cfg = dict(max_iters=1500, val_interval=1500)
+default_hooks = dict(checkpoint=dict(interval=500))
 randomness = dict(seed=0)
 auto_scale_lr = dict(base_batch_size=8)
