@@ -6,7 +6,8 @@ from mmengine.hooks import CheckpointHook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
-from .checkpoint_io import INTERRUPTED, remove_unfinished, write_text
+from .checkpoint_io import (INTERRUPTED, remove, remove_unfinished,
+                            write_text)
 
 
 class _RemoveLater:
@@ -28,6 +29,8 @@ class _RemoveLater:
         for path in self._outdated:
             if self._backend.isfile(path):
                 self._backend.remove(path)
+            elif self._backend.isdir(path):
+                self._backend.rmtree(path)
         self._outdated.clear()
 
 

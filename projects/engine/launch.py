@@ -114,7 +114,11 @@ def train(cfg: Config, non_finite: str = 'stop') -> None:
     Raises:
         NonFiniteLossError: On 'stop' and 'explain', and on 'skip' when it
             comes for the eleventh time.
+        ValueError: If a sharded model is to be looked into.
     """
+    if non_finite != 'stop' and cfg.get('strategy') is not None:
+        raise ValueError(f'--non-finite {non_finite} is for models that each '
+                         'process holds whole: leave strategy out')
     probed: set[int] = set()
     for attempt in range(MAX_ROLLBACKS + 1):
         runner = build_runner(cfg)
