@@ -102,6 +102,10 @@ def save_whole(checkpoint: dict, filename: str) -> None:
         with open(unfinished, 'wb') as file:
             torch.save(checkpoint, file)
         commit_file(filename)
+    except RuntimeError as error:  # what PyTorch makes of a full disk
+        if isinstance(error.__context__, OSError):
+            raise error.__context__ from None
+        raise
     finally:
         unfinished.unlink(missing_ok=True)
 

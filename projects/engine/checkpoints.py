@@ -21,7 +21,7 @@ from projects.common.safe_load import CheckpointError
 from projects.common.sharded import PARTED, file_name
 
 from .checkpoint_io import (UNFINISHED, commit_file, commit_folder,
-                            find_checkpoint, remove)
+                            find_checkpoint, remove, save_whole)
 from .losses import NonFiniteLossError
 from .resumable_data import ResumableBatches
 from .run_state import (pack_logs, plain, random_state, set_random_state,
@@ -111,11 +111,11 @@ class CheckpointRunner(Runner):
             if is_main_process():
                 super().save_checkpoint(out_dir, filename + UNFINISHED,
                                         **options)
+                commit_file(path)
             else:  # which does nothing there
                 part = {name: self._run_state[name] for name in PARTED
                         if name in self._run_state}  # yapf: disable
-                torch.save(plain(part), path + UNFINISHED)
-            commit_file(path)
+                save_whole(plain(part), path)
         except OSError as error:
             free = shutil.disk_usage(out_dir).free / 2**20
             raise OSError(

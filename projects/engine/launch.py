@@ -98,6 +98,9 @@ def configure(args: argparse.Namespace) -> Config:
 def build_runner(cfg: Config) -> Runner:
     """The runner of a config: ours unless it names another."""
     if 'runner_type' in cfg:
+        if 'FullyShardStrategy' in str((cfg.get('strategy') or {}).get('type')):
+            raise ValueError('strategy is FullyShardStrategy, which this '
+                             'project\'s runner takes: leave runner_type out')
         return RUNNERS.build(cfg)
     return GlimpseRunner.from_cfg(cfg)
 

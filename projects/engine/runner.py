@@ -146,6 +146,13 @@ class GlimpseRunner(CheckpointRunner):
         return super().build_train_loop(
             _replace(loop) if isinstance(loop, dict) else loop)
 
+    def build_val_loop(self, loop: BaseLoop | dict) -> BaseLoop:
+        """See ``Runner``; sharded weights may not be float32."""
+        loop = super().build_val_loop(loop)
+        if self.sharding is not None and self.sharding.mixed:
+            loop.fp16 = True  # which is autocast, of any type
+        return loop
+
     @staticmethod
     def build_dataloader(dataloader: DataLoader | dict,
                          seed: int | None = None,

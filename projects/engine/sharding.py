@@ -49,6 +49,11 @@ class FullyShardStrategy:
         if state_dict_cfg not in CHECKPOINTS:
             raise ValueError(f'strategy.state_dict_cfg is {state_dict_cfg!r}; '
                              f'choose from {CHECKPOINTS}')
+        unknown = {*(mixed_precision or {})} - {'param_dtype', 'reduce_dtype'}
+        if unknown:
+            raise ValueError('strategy.mixed_precision has no '
+                             f'{", ".join(map(repr, sorted(unknown)))}; it '
+                             'takes param_dtype and reduce_dtype')
         self.in_parts = state_dict_cfg == 'local'
         self.blocks = tuple(blocks)
         # inputs stay as they are: the loss is of them, too
@@ -58,6 +63,11 @@ class FullyShardStrategy:
                 for key, name in (mixed_precision or {}).items()
             },
             cast_forward_inputs=False)
+
+    @property
+    def mixed(self) -> bool:
+        """Whether gathered weights are of another type than float32."""
+        return self.precision.param_dtype not in (None, torch.float32)
 
     def shard(self, model: nn.Module) -> None:
         """Divide the weights of a model over all processes, in place.
@@ -78,6 +88,10 @@ class FullyShardStrategy:
                 f'{type(model).__name__} has no modules of these classes')
         for module in (*blocks, model):
             fully_shard(module, mp_policy=self.precision)
+        if self.mixed:  # in this, too, validation computes
+            torch.set_autocast_dtype(
+                next(model.parameters()).device.type,
+                self.precision.param_dtype)
         for module in model.modules():
             # after hooks of its own, which resample
             module.register_load_state_dict_pre_hook(_take_rows)
