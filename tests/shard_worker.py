@@ -12,6 +12,7 @@ import os
 import resource
 import sys
 from pathlib import Path
+from unittest import mock
 
 from tooling import run_tool
 
@@ -37,9 +38,17 @@ def train_limited(args: list[str]) -> None:
         Path(args[WORK_DIR], f'error_{rank}.txt').write_text(str(error))
 
 
-if __name__ == '__main__':
-    for job in json.loads(Path(sys.argv[1]).read_text()):
+def main(jobs: Path) -> None:
+    """Do all of them."""
+    for job in json.loads(jobs.read_text()):
         if job[0] == 'limited':
             train_limited(job[1:])
         else:
             train(job)
+
+
+if __name__ == '__main__':
+    # configs are logged as they are: formatting takes a second each time
+    with mock.patch('yapf.yapflib.yapf_api.FormatCode', lambda text, **_:
+                    (text, False)):
+        main(Path(sys.argv[1]))

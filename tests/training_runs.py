@@ -16,11 +16,12 @@ from mmengine.registry import HOOKS
 
 @HOOKS.register_module()
 class KillHook(Hook):
-    # SIGKILL in the middle of the step that KILL_AT names
+    # the signal KILL_WITH in the middle of the step that KILL_AT names
 
     def before_train_iter(self, runner, batch_idx, data_batch=None):
         if runner.iter == int(os.environ.get('KILL_AT', -1)):
-            os.kill(os.getpid(), signal.SIGKILL)
+            name = os.environ.get('KILL_WITH', 'SIGKILL')
+            os.kill(os.getpid(), getattr(signal, name))
 """
 
 # A tiny ConvMAE.

@@ -17,8 +17,7 @@ from pathlib import Path
 # the repository in place of tools/, whose folders would hide packages
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from projects.common.conversion import (LAYOUTS, convert_file,  # noqa: E402
-                                        join_folder)
+from projects.common import conversion  # noqa: E402
 from projects.videoconvmae.inflate import MODES, inflate_file  # noqa: E402
 
 
@@ -31,7 +30,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--kind', help='kind of the checkpoint; needed only where several fit')
     parser.add_argument(
         '--to',
-        choices=LAYOUTS,
+        choices=conversion.LAYOUTS,
         default='ours',
         help='layout to write (default: %(default)s); timm and mmpretrain '
         'take backbones that they have, too')
@@ -73,9 +72,10 @@ def main(argv: list[str] | None = None) -> None:
             return
         if Path(args['source']).is_dir() and args['to'] == 'ours':
             print(
-                join_folder(args['source'], args['target'], args['config']))
+                conversion.join_folder(args['source'], args['target'],
+                                       args['config']))
             return
-        report = convert_file(**args)
+        report = conversion.convert_file(**args)
     except (ValueError, OSError) as error:
         sys.exit(f'convert_checkpoint: error: {error}')
     print(report if verbose else report.summary())

@@ -228,9 +228,7 @@ def _read(source: str, trust: bool) -> dict[str, Any]:
     return dict(others, state_dict=tensors)
 
 
-def join_folder(folder: str,
-                target: str,
-                config: str | None = None) -> str:
+def join_folder(folder: str, target: str, config: str | None = None) -> str:
     """Write a sharded checkpoint as a plain file.
 
     A ``.pth`` has all that the folder has, so that training goes on from it

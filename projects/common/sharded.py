@@ -62,12 +62,13 @@ def files_of(folder: str | Path) -> list[Path]:
     names = [file_name(rank, int(processes)) for rank in range(int(processes))]
     missing, extra = sorted({*names} - found), sorted(found - {*names})
     if missing or extra:
-        raise ValueError(
-            f'{folder} is not one whole sharded checkpoint of {processes} '
-            f'processes: ' + '; '.join(
-                f'{word} {", ".join(files[:4])}'
-                for word, files in (('missing', missing), ('too many', extra))
-                if files))
+        wrong = [
+            f'{word} {", ".join(files[:4])}'
+            for word, files in (('missing', missing), ('too many', extra))
+            if files
+        ]
+        raise ValueError(f'{folder} is not one whole sharded checkpoint of '
+                         f'{processes} processes: {"; ".join(wrong)}')
     return [Path(folder, name) for name in names]
 
 

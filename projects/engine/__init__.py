@@ -17,8 +17,8 @@ from .sharding import FullyShardStrategy
 
 __all__ = [
     'CheckpointError', 'CpuAmpOptimWrapper', 'CrashSafeCheckpointHook',
-    'FrozenFeatureTrainLoop', 'FullyShardStrategy', 'GlimpseRunner', 'ImageError',
-    'LazyRuntimeInfoHook', 'LoadCheckedImage', 'LowShotDataset',
+    'FrozenFeatureTrainLoop', 'FullyShardStrategy', 'GlimpseRunner',
+    'ImageError', 'LazyRuntimeInfoHook', 'LoadCheckedImage', 'LowShotDataset',
     'NonFiniteLossError', 'NonFiniteProbe', 'PackedBackend', 'PreemptionHook',
     'ResumableEpochTrainLoop', 'ResumableIterTrainLoop', 'find_checkpoint',
     'load_file'

@@ -6,8 +6,7 @@ from mmengine.hooks import CheckpointHook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
-from .checkpoint_io import (INTERRUPTED, remove, remove_unfinished,
-                            write_text)
+from .checkpoint_io import INTERRUPTED, remove_unfinished, write_text
 
 
 class _RemoveLater:

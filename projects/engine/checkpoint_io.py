@@ -144,8 +144,8 @@ def find_checkpoint(folder: str) -> str | None:
         CheckpointError: If there are checkpoints but none is usable.
     """
     failures = []
-    for path in ([Path(folder)]
-                 if is_sharded(folder) else _candidates(Path(folder))):
+    place = Path(folder)
+    for path in [place] if is_sharded(place) else _candidates(place):
         try:
             check_file(str(path))
             return str(path)

@@ -166,10 +166,11 @@ class CheckpointRunner(Runner):
             name: weight.detach()
             for name, weight in self._bare_model().named_parameters()
         }
-        finite = torch.stack([
-            (weight.to_local() if isinstance(weight, DTensor) else
-             weight).isfinite().all() for weight in weights.values()
-        ]).int()
+        parts = [
+            weight.to_local() if isinstance(weight, DTensor) else weight
+            for weight in weights.values()
+        ]
+        finite = torch.stack([part.isfinite().all() for part in parts]).int()
         if self.sharding is not None:  # each process has seen a part
             all_reduce(finite, op='min')
         if finite.all():

@@ -17,6 +17,7 @@ from .checkpoint_io import find_checkpoint
 from .config_check import check_options, check_top_level
 from .losses import NonFiniteLossError
 from .runner import GlimpseRunner
+from .sharding import FullyShardStrategy
 
 MAX_ROLLBACKS = 10
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -96,11 +97,16 @@ def configure(args: argparse.Namespace) -> Config:
 
 
 def build_runner(cfg: Config) -> Runner:
-    """The runner of a config: ours unless it names another."""
+    """The runner of a config: ours unless it names another.
+
+    Raises:
+        ValueError: If the other one cannot follow the config's ``strategy``.
+    """
     if 'runner_type' in cfg:
-        if 'FullyShardStrategy' in str((cfg.get('strategy') or {}).get('type')):
-            raise ValueError('strategy is FullyShardStrategy, which this '
-                             'project\'s runner takes: leave runner_type out')
+        strategy = (cfg.get('strategy') or {}).get('type')
+        if strategy in (FullyShardStrategy, FullyShardStrategy.__name__):
+            raise ValueError('strategy is FullyShardStrategy, which '
+                             'GlimpseRunner takes: leave runner_type out')
         return RUNNERS.build(cfg)
     return GlimpseRunner.from_cfg(cfg)
 

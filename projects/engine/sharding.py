@@ -158,8 +158,8 @@ def shard_optimizer_state(optimizer: Optimizer,
     ]
     state = {
         number: {
-            key: rows_of(parameter, value)
-            if isinstance(value, Tensor) else value
+            key:
+            rows_of(parameter, value) if isinstance(value, Tensor) else value
             for key, value in saved['state'][number].items()
         }
         for number, parameter in zip(numbers, parameters)

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import shard_worker
@@ -24,9 +25,8 @@ from projects.zoo.models import build_model
 
 ROOT = Path(__file__).parents[2]
 PARTS = "\nstrategy = dict(type='FullyShardStrategy')\n"
-WHOLE = PARTS.replace('Strategy\'', "Strategy', state_dict_cfg='full'")
-MIXED = PARTS.replace(
-    'Strategy\'', "Strategy', mixed_precision=dict(param_dtype='bfloat16')")
+WHOLE = PARTS + "strategy.update(state_dict_cfg='full')\n"
+MIXED = PARTS + "strategy['mixed_precision'] = dict(param_dtype='bfloat16')\n"
 # autocast, accumulation over 3 steps (a checkpoint comes every 2), clipping,
 # and validation by features, which are not computed by forward
 MORE = """
@@ -63,9 +63,14 @@ def project(tmp_path_factory) -> Path:
         folder, CONVMAE.replace('{drop_path}', '0.2'), batch=2).read_text()
     more = plain + MORE.replace('{folder}', str(folder))
     for name, text in dict(
-            ddp=plain, whole=plain + WHOLE, parts=plain + PARTS,
-            from_ddp=plain + WHOLE, full_disk=plain + PARTS, more_ddp=more,
-            more_parts=more + PARTS, more_again=more + PARTS,
+            ddp=plain,
+            whole=plain + WHOLE,
+            parts=plain + PARTS,
+            from_ddp=plain + WHOLE,
+            full_disk=plain + PARTS,
+            more_ddp=more,
+            more_parts=more + PARTS,
+            more_again=more + PARTS,
             more_mixed=more + MIXED).items():
         (folder / f'{name}.py').write_text(text)
     return folder
@@ -82,6 +87,7 @@ def runs(project) -> Path:
     jobs = [
         job('ddp'),
         job('whole'),
+        job('parts'),
         job('from_ddp', '--resume', project / 'ddp' / BEFORE),
         job('more_ddp'),
         job('more_parts'),
@@ -104,21 +110,6 @@ def runs(project) -> Path:
     return project
 
 
-@pytest.fixture(scope='module')
-def resumed(runs) -> Path:
-    """A run in parts that was killed in iteration 4, to its end."""
-    work = runs / 'parts'
-    config = runs / 'parts.py'
-    killed = train(config, work, kill_at=4, processes=2)
-    assert killed.returncode != 0
-    assert sorted(path.name for path in work.glob('*.pth')) == [
-        'iter_2.pth', 'iter_4.pth'
-    ]
-    ended = train(config, work, '--resume', processes=2)
-    assert ended.returncode == 0, ended.stderr[-3000:]
-    return work
-
-
 def test_sharded_training_is_that_of_ddp(runs):
     """Bit for bit: two summands have one sum, updates are elementwise."""
     assert losses(runs / 'whole') == losses(runs / 'ddp')
@@ -130,24 +121,48 @@ def test_a_plain_checkpoint_of_ddp_goes_on_sharded(runs):
     assert_same_run(runs / 'ddp' / LAST, runs / 'from_ddp' / LAST)
 
 
-def test_killed_and_resumed_in_parts_is_bit_identical(runs, resumed):
-    assert losses(resumed) == losses(runs / 'ddp')
-    assert sorted(path.name for path in (resumed / LAST).iterdir()) == [
-        'rank0-of-2.pth', 'rank1-of-2.pth'
+def test_parts_are_those_of_the_whole(runs):
+    assert losses(runs / 'parts') == losses(runs / 'ddp')
+    assert sorted(path.name for path in runs.glob('parts/*.pth*/*')) == [
+        'rank0-of-2.pth', 'rank0-of-2.pth', 'rank1-of-2.pth', 'rank1-of-2.pth'
     ]
-    plain = runs / 'joined.pth'
-    done = run_tool('convert_checkpoint.py', resumed / LAST, plain)
+    assert_joined_is(runs / 'ddp', runs / 'parts')
+
+
+def assert_joined_is(whole: Path, work: Path) -> None:
+    plain = work.with_name(f'{work.name}_joined.pth')
+    done = run_tool('convert_checkpoint.py', work / LAST, plain)
     assert done.returncode == 0, done.stderr
-    assert_same_run(runs / 'ddp' / LAST, plain)
+    assert_same_run(whole / LAST, plain)
 
 
-def test_each_process_keeps_its_half(resumed):
+@pytest.mark.slow
+def test_killed_and_told_to_end_and_resumed(runs):
+    """By the real tools; the numbers are those of DDP, bit for bit."""
+    work, config = runs / 'broken', runs / 'parts.py'
+    killed = train(config, work, kill_at=4, processes=2)
+    assert killed.returncode != 0
+    assert sorted(path.name for path in work.glob('*.pth')) == [
+        'iter_2.pth', 'iter_4.pth'
+    ]
+    with mock.patch.dict(os.environ, KILL_WITH='SIGTERM'):
+        told = train(config, work, '--resume', kill_at=6, processes=2)
+    assert 'interrupted.pth is written' in told.stdout + told.stderr
+    assert len([*(work / 'interrupted.pth').iterdir()]) == 2
+    ended = train(config, work, '--resume', processes=2)
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    assert sorted(path.name for path in work.glob('*.pth*')) == [BEFORE, LAST]
+    assert losses(work) == losses(runs / 'ddp')
+    assert_joined_is(runs / 'ddp', work)
+
+
+def test_each_process_keeps_its_half(runs):
     """Of weights and of both moments; nothing is in two files."""
-    whole = load_file(str(resumed / LAST))
+    whole = load_file(str(runs / 'parts' / LAST))
     total = sum(value.numel() for value in whole['state_dict'].values())
     for rank in range(2):
         part = torch.load(
-            resumed / LAST / file_name(rank, 2), weights_only=True)
+            runs / 'parts' / LAST / file_name(rank, 2), weights_only=True)
         weights = sum(value['part'].numel()
                       for value in part['state_dict'].values()
                       if isinstance(value, dict))
@@ -158,12 +173,11 @@ def test_each_process_keeps_its_half(resumed):
             assert moments['exp_avg'].keys() == {'part', 'shape'}
 
 
-def test_parts_go_on_in_one_process(runs, resumed, project):
-    one = project / 'one.py'
-    one.write_text(
-        (project / 'parts.py').read_text() +
-        "train_dataloader['batch_size'] = 4\n")
-    done = train(one, runs / 'one', '--resume', str(resumed / BEFORE))
+def test_parts_go_on_in_one_process(runs):
+    one = runs / 'one.py'
+    one.write_text((runs / 'parts.py').read_text() +
+                   "train_dataloader['batch_size'] = 4\n")
+    done = train(one, runs / 'one', '--resume', str(runs / 'parts' / BEFORE))
     assert done.returncode == 0, done.stderr[-3000:]
     assert 'one process: the model is not sharded' in done.stdout
     assert list(losses(runs / 'one')) == [9]
@@ -179,8 +193,9 @@ def test_accumulation_clipping_autocast_and_validation(runs):
     # part of the gradients between two updates was saved, and is taken up
     saved = load_file(str(runs / 'more_parts' / BEFORE))
     assert saved['gradients'].keys() < saved['state_dict'].keys()
-    one, other = (load_file(str(runs / name / LAST))
-                  for name in ('more_parts', 'more_again'))
+    one, other = (
+        load_file(str(runs / name / LAST))
+        for name in ('more_parts', 'more_again'))
     for part in ('state_dict', 'optimizer'):
         assert_equal(one[part], other[part], part)
     scalars = [
@@ -218,20 +233,20 @@ def without_hook(config: Path) -> str:
 
 
 @pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
-def test_a_plain_file_loads_strictly(runs, resumed, tmp_path, suffix):
+def test_a_plain_file_loads_strictly(runs, tmp_path, suffix):
     config, plain = tmp_path / 'config.py', tmp_path / f'plain{suffix}'
     config.write_text(without_hook(runs / 'ddp.py'))
-    done = run_tool('convert_checkpoint.py', resumed / LAST, plain, '--config',
-                    config)
+    done = run_tool('convert_checkpoint.py', runs / 'parts' / LAST, plain,
+                    '--config', config)
     assert done.returncode == 0, done.stderr
     assert 'completely' in done.stdout
     model = build_model(load_config(str(config), {}), None)
-    for source in (plain, resumed / LAST):
+    for source in (plain, runs / 'parts' / LAST):
         report = load_weights(model, str(source), part='', min_coverage=1.)
         assert report.coverage == 1. and not report.unused
     official = tmp_path / 'official.pth'
-    done = run_tool('convert_checkpoint.py', resumed / LAST, official, '--to',
-                    'official')
+    done = run_tool('convert_checkpoint.py', runs / 'parts' / LAST, official,
+                    '--to', 'official')
     assert done.returncode == 0, done.stderr
     assert 'mask_token' in torch.load(official, weights_only=True)['model']
 
@@ -331,10 +346,12 @@ def test_strategies_of_mmengine_and_probes_are_refused(project, tmp_path):
     text = without_hook(project / 'ddp.py')
     theirs = PARTS.replace('FullyShard', 'FSDP')
     flexible = PARTS + "runner_type = 'FlexibleRunner'\n"
-    for more, args, message in (
+    cases = [
         (theirs, [], "mmengine's own go with runner_type="),
         (PARTS, ['--non-finite', 'skip'], 'models that each process holds'),
-        (flexible, [], 'leave runner_type out')):
+        (flexible, [], 'leave runner_type out'),
+    ]
+    for more, args, message in cases:
         config.write_text(text + more)
         with pytest.raises(ValueError, match=message):
             run_tool('train.py', config, '--work-dir', tmp_path / 'w', *args)
