@@ -77,6 +77,7 @@ class CheckpointRunner(Runner):
             OSError: If the disk is full or not writable.
             NonFiniteLossError: If a weight is not finite. In both cases
                 earlier checkpoints are left as they are.
+            ValueError: If ``out_dir`` cannot take a checkpoint in parts.
         """
         self.call_hook('flush_losses')
         self._check_weights(self.iter if by_epoch else self.iter + 1)
@@ -97,9 +98,14 @@ class CheckpointRunner(Runner):
             by_epoch=by_epoch,
             backend_args=backend_args)
         backend = get_file_backend(out_dir, backend_args=backend_args)
+        in_parts = self.sharding is not None and self.sharding.in_parts
         if not isinstance(backend, LocalBackend):
+            if in_parts:
+                raise ValueError(
+                    f'{out_dir} is not on a disk, where alone checkpoints in '
+                    "parts are written: set strategy.state_dict_cfg='full'")
             super().save_checkpoint(out_dir, filename, **options)
-        elif self.sharding is not None and self.sharding.in_parts:
+        elif in_parts:
             self._write_parts(os.path.join(out_dir, filename), options)
         elif is_main_process():
             self._write(out_dir, filename, options)
