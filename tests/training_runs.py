@@ -9,6 +9,28 @@ from PIL import Image
 from same_run import assert_same_run
 from trainings import losses, train
 
+# A tiny ConvMAE.
+CONVMAE = """
+custom_imports = dict(imports=['projects.convmae', 'faults'],
+                      allow_failed_imports=False)
+default_scope = 'mmpretrain'
+model = dict(
+    type='MaskedAutoencoder',
+    data_preprocessor=dict(
+        type='SelfSupDataPreprocessor', mean=[127.5] * 3, std=[60.] * 3,
+        to_rgb=True),
+    masking=dict(type='RandomTokenMasking', ratio=0.75),
+    backbone=dict(
+        type='ConvViT', img_size=32, pos_trainable=False,
+        drop_path_rate={drop_path},
+        arch=dict(channels=(8, 16, 32), depths=(1, 1, 2),
+                  mlp_ratios=(2, 2, 2), num_heads=4)),
+    neck=dict(
+        type='MultiScaleDecoder', in_channels=32, stage_channels=(8, 16),
+        channels=16, depth=1, num_heads=2, grid=(2, 2), out_channels=768),
+    head=dict(type='MaskedPixelHead'))
+"""
+
 # Data, optimiser and schedule: 3 epochs of 12 images.
 RUN = """
 train_dataloader = dict(

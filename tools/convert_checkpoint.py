@@ -5,8 +5,10 @@
     python tools/convert_checkpoint.py mae.pth vit.safetensors --to timm
     python tools/convert_checkpoint.py image.pth video.pth --inflate centre \
         --config configs/videoconvmae/...
+    python tools/convert_checkpoint.py work_dirs/mine/epoch_800.pth/ plain.pth
 
 The kind of a checkpoint is recognised. Files end in .pth or .safetensors.
+The folder of a sharded training's checkpoint becomes one plain file.
 """
 import argparse
 import sys
@@ -15,7 +17,7 @@ from pathlib import Path
 # the repository in place of tools/, whose folders would hide packages
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from projects.common.conversion import LAYOUTS, convert_file  # noqa: E402
+from projects.common import conversion  # noqa: E402
 from projects.videoconvmae.inflate import MODES, inflate_file  # noqa: E402
 
 
@@ -28,7 +30,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--kind', help='kind of the checkpoint; needed only where several fit')
     parser.add_argument(
         '--to',
-        choices=LAYOUTS,
+        choices=conversion.LAYOUTS,
         default='ours',
         help='layout to write (default: %(default)s); timm and mmpretrain '
         'take backbones that they have, too')
@@ -68,7 +70,12 @@ def main(argv: list[str] | None = None) -> None:
                 inflate_file(args['source'], args['target'], args['config'],
                              mode))
             return
-        report = convert_file(**args)
+        if Path(args['source']).is_dir() and args['to'] == 'ours':
+            print(
+                conversion.join_folder(args['source'], args['target'],
+                                       args['config']))
+            return
+        report = conversion.convert_file(**args)
     except (ValueError, OSError) as error:
         sys.exit(f'convert_checkpoint: error: {error}')
     print(report if verbose else report.summary())

@@ -228,6 +228,38 @@ def _read(source: str, trust: bool) -> dict[str, Any]:
     return dict(others, state_dict=tensors)
 
 
+def join_folder(folder: str, target: str, config: str | None = None) -> str:
+    """Write a sharded checkpoint as a plain file.
+
+    A ``.pth`` has all that the folder has, so that training goes on from it
+    on any number of processes, sharded or not; a safetensors file has the
+    weights.
+
+    Args:
+        folder: The sharded checkpoint.
+        target: Path to write.
+        config: Config of a model that has to have exactly these weights.
+
+    Returns:
+        What was done.
+
+    Raises:
+        ValueError: If the folder is not one whole checkpoint, or does not
+            fit ``config``.
+    """
+    checkpoint = load_file(folder)
+    weights = checkpoint['state_dict']
+    title = f'{folder} -> {target}: joined, {len(weights)} tensors'
+    if config is not None:
+        missing = check_against_config(weights, config)
+        if missing:
+            raise ValueError(f'{folder} lacks {len(missing)} tensors of '
+                             f'{config}, such as {missing[0]}')
+        title += f'; fits {config}, completely'
+    save_atomically(checkpoint, target)
+    return title
+
+
 def convert_tensors(
         tensors: StateDict, kind: str | None,
         to: str) -> tuple[StateDict, ModuleType, str, list[Renamed]]:

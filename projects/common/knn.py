@@ -16,6 +16,7 @@ from mmengine.runner import BaseLoop, Runner, TestLoop, ValLoop
 from mmengine.runner.amp import autocast
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
 from torch.utils.data import DataLoader
 
 CHUNK = 16_384  # bank rows compared at a time; bounds the device memory
@@ -201,6 +202,8 @@ class _KNNLoop(BaseLoop):
         """Features (N, C) of a batch and its samples."""
         model = self.runner.model
         model = model.module if is_model_wrapper(model) else model
+        if isinstance(model, FSDPModule):
+            model.unshard()  # its forward does, which is not called here
         data = model.data_preprocessor(data_batch, False)
         with autocast(enabled=self.fp16):
             return feature_vectors(model, data['inputs']), data['data_samples']

@@ -29,6 +29,8 @@ from mmengine.runner.checkpoint import (_process_mmcls_checkpoint,
 from numpy._core import multiarray
 from safetensors import SafetensorError, safe_open
 
+from . import sharded
+
 
 def _history_statistic(owner: Any, name: str) -> Callable:
     """What mmengine's logs need of ``getattr``, and no more."""
@@ -62,7 +64,8 @@ def load_file(filename: str,
     """Read a local checkpoint file without executing anything in it.
 
     Args:
-        filename: Path of the file; safetensors, or of ``torch.save``.
+        filename: Path of the file; safetensors, or of ``torch.save``. The
+            folder of a sharded checkpoint is read as one plain file.
         map_location: As in :func:`torch.load`.
         trust: Read files that need more than tensors and plain values, which
             runs whatever code is in them.
@@ -74,15 +77,35 @@ def load_file(filename: str,
     """
     path = Path(filename).expanduser()
     if path.is_dir():
-        raise CheckpointError(
-            f'{filename} is a folder: a checkpoint file is expected')
+        return _load_sharded(path, map_location)
     if not path.is_file():
         raise FileNotFoundError(f'checkpoint {filename} does not exist')
     if path.suffix == '.safetensors':
         return _load_safetensors(str(path), filename, map_location)
     if trust:
         return torch.load(path, map_location=map_location, weights_only=False)
-    return _load(str(path), filename, map_location)
+    content = _load(str(path), filename, map_location)
+    if sharded.is_part(content):
+        raise CheckpointError(f'{filename} is a part of a sharded checkpoint: '
+                              f'give its folder, {path.parent}')
+    return content
+
+
+def _load_sharded(folder: Path, map_location: Any) -> dict:
+    """The plain checkpoint that the files in a folder make up."""
+    try:
+        return sharded.join([
+            _load(str(path), str(path), map_location)
+            for path in sharded.files_of(folder)
+        ], str(folder))
+    except CheckpointError:
+        raise
+    except ValueError as error:
+        raise CheckpointError(str(error)) from None
+    except (KeyError, TypeError, AttributeError, RuntimeError) as error:
+        raise CheckpointError(
+            f'{folder}: its files are not parts of one checkpoint '
+            f'({type(error).__name__}: {error})') from None
 
 
 def _load_safetensors(file: str, name: str, map_location: Any) -> dict:

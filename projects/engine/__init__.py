@@ -13,11 +13,12 @@ from .low_shot import LowShotDataset
 from .non_finite import NonFiniteProbe
 from .preemption import PreemptionHook
 from .runner import GlimpseRunner
+from .sharding import FullyShardStrategy
 
 __all__ = [
     'CheckpointError', 'CpuAmpOptimWrapper', 'CrashSafeCheckpointHook',
-    'FrozenFeatureTrainLoop', 'GlimpseRunner', 'ImageError',
-    'LazyRuntimeInfoHook', 'LoadCheckedImage', 'LowShotDataset',
+    'FrozenFeatureTrainLoop', 'FullyShardStrategy', 'GlimpseRunner',
+    'ImageError', 'LazyRuntimeInfoHook', 'LoadCheckedImage', 'LowShotDataset',
     'NonFiniteLossError', 'NonFiniteProbe', 'PackedBackend', 'PreemptionHook',
     'ResumableEpochTrainLoop', 'ResumableIterTrainLoop', 'find_checkpoint',
     'load_file'

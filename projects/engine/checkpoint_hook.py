@@ -28,6 +28,8 @@ class _RemoveLater:
         for path in self._outdated:
             if self._backend.isfile(path):
                 self._backend.remove(path)
+            elif self._backend.isdir(path):
+                self._backend.rmtree(path)
         self._outdated.clear()
 
 

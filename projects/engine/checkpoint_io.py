@@ -1,6 +1,7 @@
 """Checkpoint files are written whole or not at all, and found again."""
 import os
 import re
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from mmengine.logging import print_log
 from safetensors import SafetensorError, safe_open
 
 from projects.common.safe_load import CheckpointError, damaged
+from projects.common.sharded import files_of, is_sharded
 
 # Ending of a file that is being written.
 UNFINISHED = '.unfinished'
@@ -20,11 +22,15 @@ def check_file(filename: str) -> None:
     """Read a checkpoint file through and compare its checksums.
 
     ``torch.load`` does not look at the checksums that ``torch.save`` writes.
-    A safetensors file has none; its tensors have to fill it exactly.
+    A safetensors file has none; its tensors have to fill it exactly. Of a
+    sharded checkpoint all files are looked at.
 
     Raises:
         CheckpointError: If the file is truncated or a byte has changed.
     """
+    if os.path.isdir(filename):
+        _check_sharded(filename)
+        return
     if filename.removesuffix(UNFINISHED).endswith('.safetensors'):
         _check_safetensors(filename)
         return
@@ -36,6 +42,15 @@ def check_file(filename: str) -> None:
     if broken is not None:
         raise CheckpointError(
             f'{filename} is damaged: the checksum of {broken} in it is wrong')
+
+
+def _check_sharded(folder: str) -> None:
+    try:
+        files = files_of(folder)
+    except ValueError as error:
+        raise CheckpointError(str(error)) from None
+    for file in files:
+        check_file(str(file))
 
 
 def _check_safetensors(filename: str) -> None:
@@ -59,6 +74,23 @@ def commit_file(filename: str) -> None:
     _sync(os.path.dirname(os.path.abspath(filename)))
 
 
+def commit_folder(folder: str) -> None:
+    """Put ``FOLDER.unfinished`` in its place; its files are safe already."""
+    _sync(folder + UNFINISHED)
+    if os.path.isdir(folder):  # a folder cannot be replaced in one step
+        remove(folder)
+    os.rename(folder + UNFINISHED, folder)
+    _sync(os.path.dirname(os.path.abspath(folder)))
+
+
+def remove(path: str | Path) -> None:
+    """Delete a checkpoint, plain or sharded, if it is there."""
+    if os.path.isdir(path):
+        shutil.rmtree(path)
+    else:
+        Path(path).unlink(missing_ok=True)
+
+
 def save_whole(checkpoint: dict, filename: str) -> None:
     """``torch.save`` that writes a file whole or not at all.
 
@@ -70,6 +102,10 @@ def save_whole(checkpoint: dict, filename: str) -> None:
         with open(unfinished, 'wb') as file:
             torch.save(checkpoint, file)
         commit_file(filename)
+    except RuntimeError as error:  # what PyTorch makes of a full disk
+        if isinstance(error.__context__, OSError):
+            raise error.__context__ from None
+        raise
     finally:
         unfinished.unlink(missing_ok=True)
 
@@ -84,7 +120,7 @@ def write_text(filename: str, text: str) -> None:
 def remove_unfinished(folder: str) -> None:
     """Delete what a killed run was writing."""
     for path in Path(folder).glob(f'*{UNFINISHED}'):
-        path.unlink()
+        remove(path)
 
 
 def _sync(path: str) -> None:
@@ -98,7 +134,8 @@ def _sync(path: str) -> None:
 def find_checkpoint(folder: str) -> str | None:
     """The newest checkpoint in ``folder`` that training can go on from.
 
-    Damaged files are passed over with a warning.
+    Damaged files are passed over with a warning. A folder that is a sharded
+    checkpoint itself is the one.
 
     Returns:
         Its path, or None when the folder holds no checkpoint at all.
@@ -107,7 +144,8 @@ def find_checkpoint(folder: str) -> str | None:
         CheckpointError: If there are checkpoints but none is usable.
     """
     failures = []
-    for path in _candidates(Path(folder)):
+    place = Path(folder)
+    for path in [place] if is_sharded(place) else _candidates(place):
         try:
             check_file(str(path))
             return str(path)
@@ -126,10 +164,10 @@ def _candidates(folder: Path) -> list[Path]:
     note = folder / 'last_checkpoint'
     if note.is_file():
         last = Path(note.read_text().strip())
-        if not last.is_file():  # the folder was moved
+        if not last.exists():  # the folder was moved
             last = folder / last.name
     # CheckpointHook may write elsewhere; its note stays in the work directory
-    place = last.parent if last is not None and last.is_file() else folder
+    place = last.parent if last is not None and last.exists() else folder
     files = [
         path for path in place.glob('*.pth')
         if not path.name.startswith('best_')

@@ -1,26 +1,32 @@
 """Saving, loading and resuming: the part of the runner that loses nothing."""
 import os
 import shutil
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.dist import (all_gather_object, all_reduce,
+from mmengine.dist import (all_gather_object, all_reduce, barrier,
                            broadcast_object_list, is_main_process)
 from mmengine.fileio import LocalBackend, get_file_backend
 from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.optim import OptimWrapper, OptimWrapperDict
+from mmengine.registry import STRATEGIES
 from mmengine.runner import CheckpointLoader, Runner
 from torch import nn
+from torch.distributed.tensor import DTensor
 
 from projects.common.checkpoint import load_state_dict, state_dict_of
 from projects.common.safe_load import CheckpointError
+from projects.common.sharded import PARTED, file_name
 
-from .checkpoint_io import UNFINISHED, commit_file, find_checkpoint
+from .checkpoint_io import (UNFINISHED, commit_file, commit_folder,
+                            find_checkpoint, remove, save_whole)
 from .losses import NonFiniteLossError
 from .resumable_data import ResumableBatches
 from .run_state import (pack_logs, plain, random_state, set_random_state,
                         unpack_logs)
+from .sharding import FullyShardStrategy, rows_of, shard_optimizer_state
 
 
 class CheckpointRunner(Runner):
@@ -33,6 +39,26 @@ class CheckpointRunner(Runner):
     """
     _run_state: dict[str, Any]
     _resumed: dict[str, Any]
+
+    @cached_property
+    def sharding(self) -> FullyShardStrategy | None:
+        """How the model is sharded; None for a whole one in each process.
+
+        Raises:
+            ValueError: If ``strategy`` is of another kind.
+        """
+        cfg = self.cfg.get('strategy')
+        if cfg is None:
+            return None
+        if STRATEGIES.get(cfg.get('type')) is not FullyShardStrategy:
+            raise ValueError(
+                f'strategy is of type {cfg.get("type")!r}; this runner takes '
+                "FullyShardStrategy, mmengine's own go with "
+                "runner_type='FlexibleRunner'")
+        if self.world_size == 1:
+            self.logger.info('one process: the model is not sharded')
+            return None
+        return STRATEGIES.build(cfg)
 
     def save_checkpoint(self,
                         out_dir: str,
@@ -51,10 +77,18 @@ class CheckpointRunner(Runner):
             OSError: If the disk is full or not writable.
             NonFiniteLossError: If a weight is not finite. In both cases
                 earlier checkpoints are left as they are.
+            ValueError: If ``out_dir`` cannot take a checkpoint in parts.
         """
         self.call_hook('flush_losses')
         self._check_weights(self.iter if by_epoch else self.iter + 1)
         self._run_state = self._collect_run_state()
+        if self.sharding is not None:
+            self._run_state = self.sharding.whole_or_parts({
+                **self._run_state, 'state_dict':
+                self._bare_model().state_dict(),
+                **(dict(optimizer=self.optim_wrapper.state_dict())
+                   if save_optimizer else {})
+            })
         options = dict(
             file_client_args=file_client_args,
             save_optimizer=save_optimizer,
@@ -64,23 +98,69 @@ class CheckpointRunner(Runner):
             by_epoch=by_epoch,
             backend_args=backend_args)
         backend = get_file_backend(out_dir, backend_args=backend_args)
+        in_parts = self.sharding is not None and self.sharding.in_parts
         if not isinstance(backend, LocalBackend):
+            if in_parts:
+                raise ValueError(
+                    f'{out_dir} is not on a disk, where alone checkpoints in '
+                    "parts are written: set strategy.state_dict_cfg='full'")
             super().save_checkpoint(out_dir, filename, **options)
+        elif in_parts:
+            self._write_parts(os.path.join(out_dir, filename), options)
         elif is_main_process():
-            path = os.path.join(out_dir, filename)
-            try:
+            self._write(out_dir, filename, options)
+
+    def _write(self, out_dir: str, filename: str, options: dict) -> None:
+        """Let ``Runner`` write its file, and see that it is whole."""
+        path = os.path.join(out_dir, filename)
+        try:
+            if is_main_process():
                 super().save_checkpoint(out_dir, filename + UNFINISHED,
                                         **options)
                 commit_file(path)
-            except OSError as error:
-                free = shutil.disk_usage(out_dir).free / 2**20
-                raise OSError(
-                    error.errno, f'checkpoint {path} was not written '
-                    f'({error.strerror or error}; {free:.0f} MiB free). '
-                    'Earlier checkpoints are intact: make room, then '
-                    '--resume') from None
-            finally:
-                Path(path + UNFINISHED).unlink(missing_ok=True)
+            else:  # which does nothing there
+                part = {name: self._run_state[name] for name in PARTED
+                        if name in self._run_state}  # yapf: disable
+                save_whole(plain(part), path)
+        except OSError as error:
+            free = shutil.disk_usage(out_dir).free / 2**20
+            raise OSError(
+                error.errno, f'checkpoint {path} was not written '
+                f'({error.strerror or error}; {free:.0f} MiB free). '
+                'Earlier checkpoints are intact: make room, then '
+                '--resume') from None
+        finally:
+            Path(path + UNFINISHED).unlink(missing_ok=True)
+
+    def _write_parts(self, folder: str, options: dict) -> None:
+        """A file of each process in a folder, which appears when all are safe.
+
+        Raises:
+            OSError: On all processes, if one could not write its file.
+        """
+        unfinished = folder + UNFINISHED
+        if is_main_process():
+            remove(unfinished)
+            os.makedirs(unfinished)
+        barrier()
+        self._run_state['saved_at'] = [
+            self.experiment_name, self.epoch, self.iter
+        ]
+        failure: OSError | None = None
+        try:
+            self._write(unfinished, file_name(self.rank, self.world_size),
+                        options)
+        except OSError as error:
+            failure = error
+        failures = [error for error in all_gather_object(failure) if error]
+        if is_main_process():
+            if failures:
+                remove(unfinished)
+            else:
+                commit_folder(folder)
+        barrier()
+        if failures:
+            raise failures[0]
 
     def _check_weights(self, iteration: int) -> None:
         """Refuse weights that the last update has spoiled.
@@ -89,12 +169,19 @@ class CheckpointRunner(Runner):
             NonFiniteLossError: Names them.
         """
         weights = {
-            name: weight.detach().isfinite().all()
+            name: weight.detach()
             for name, weight in self._bare_model().named_parameters()
         }
-        if torch.stack([*weights.values()]).all():
+        parts = [
+            weight.to_local() if isinstance(weight, DTensor) else weight
+            for weight in weights.values()
+        ]
+        finite = torch.stack([part.isfinite().all() for part in parts]).int()
+        if self.sharding is not None:  # each process has seen a part
+            all_reduce(finite, op='min')
+        if finite.all():
             return
-        bad = [name for name, finite in weights.items() if not finite]
+        bad = [name for name, good in zip(weights, finite) if not good]
         raise NonFiniteLossError(
             f'training stopped: after iteration {iteration} '
             f'{len(bad)} weights are not finite, such as {bad[0]}; this '
@@ -143,8 +230,9 @@ class CheckpointRunner(Runner):
             for name, parameter in self._bare_model().named_parameters()
             if parameter.grad is not None
         }
-        for gradient in gradients.values():
-            all_reduce(gradient, op='mean')
+        if self.sharding is None:  # otherwise each pass has averaged them
+            for gradient in gradients.values():
+                all_reduce(gradient, op='mean')
         return gradients
 
     def _bare_model(self) -> nn.Module:
@@ -206,6 +294,9 @@ class CheckpointRunner(Runner):
         if self._resume:
             _check_is_training_state(checkpoint, filename)
             checkpoint['message_hub'] = unpack_logs(checkpoint['message_hub'])
+            if self.sharding is not None:
+                checkpoint['optimizer'] = shard_optimizer_state(
+                    self.optim_wrapper.optimizer, checkpoint['optimizer'])
             self._resumed = checkpoint
         else:
             checkpoint = dict(state_dict=state_dict_of(checkpoint, filename))
@@ -241,7 +332,8 @@ class CheckpointRunner(Runner):
         self._resume_data(checkpoint)
         parameters = dict(self._bare_model().named_parameters())
         for name, gradient in checkpoint.get('gradients', {}).items():
-            parameters[name].grad = gradient.to(parameters[name].device)
+            gradient = gradient.to(parameters[name].device)
+            parameters[name].grad = rows_of(parameters[name], gradient)
         states = checkpoint.get('random_states', ())
         if len(states) == self.world_size:
             set_random_state(states[self.rank])

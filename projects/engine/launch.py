@@ -17,6 +17,7 @@ from .checkpoint_io import find_checkpoint
 from .config_check import check_options, check_top_level
 from .losses import NonFiniteLossError
 from .runner import GlimpseRunner
+from .sharding import FullyShardStrategy
 
 MAX_ROLLBACKS = 10
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -96,8 +97,16 @@ def configure(args: argparse.Namespace) -> Config:
 
 
 def build_runner(cfg: Config) -> Runner:
-    """The runner of a config: ours unless it names another."""
+    """The runner of a config: ours unless it names another.
+
+    Raises:
+        ValueError: If the other one cannot follow the config's ``strategy``.
+    """
     if 'runner_type' in cfg:
+        strategy = (cfg.get('strategy') or {}).get('type')
+        if strategy in (FullyShardStrategy, FullyShardStrategy.__name__):
+            raise ValueError('strategy is FullyShardStrategy, which '
+                             'GlimpseRunner takes: leave runner_type out')
         return RUNNERS.build(cfg)
     return GlimpseRunner.from_cfg(cfg)
 
@@ -114,7 +123,11 @@ def train(cfg: Config, non_finite: str = 'stop') -> None:
     Raises:
         NonFiniteLossError: On 'stop' and 'explain', and on 'skip' when it
             comes for the eleventh time.
+        ValueError: If a sharded model is to be looked into.
     """
+    if non_finite != 'stop' and cfg.get('strategy') is not None:
+        raise ValueError(f'--non-finite {non_finite} is for models that each '
+                         'process holds whole: leave strategy out')
     probed: set[int] = set()
     for attempt in range(MAX_ROLLBACKS + 1):
         runner = build_runner(cfg)

@@ -4,6 +4,7 @@ from collections.abc import Sized
 from typing import Any
 
 import torch
+from mmengine.device import get_device
 from mmengine.dist import get_rank, is_distributed
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
@@ -12,6 +13,7 @@ from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.registry import MODEL_WRAPPERS, RUNNERS
 from mmengine.runner import BaseLoop, Runner
 from torch import nn
+from torch.distributed.fsdp import FSDPModule
 from torch.utils.data import DataLoader
 
 from projects.common.norm import sync_without_gpu
@@ -65,6 +67,8 @@ class GlimpseRunner(CheckpointRunner):
         That saves a copy of them. On the CPU, DDP takes no device ids, and
         batch norms that are to be synchronised are so there, too.
         """
+        if self.sharding is not None:
+            return model.to(get_device())  # train() shards it
         if not self.distributed or is_model_wrapper(model):
             return super().wrap_model(model_wrapper_cfg, model)
         wrapper_cfg = dict(model_wrapper_cfg or {})
@@ -78,6 +82,20 @@ class GlimpseRunner(CheckpointRunner):
             **wrapper_cfg, 'device_ids': None,
             'module': sync_without_gpu(model)
         })
+
+    def train(self) -> nn.Module:
+        """See ``Runner``; a model that is to be sharded is so from here on.
+
+        It gets its initial weights before, and its optimiser after.
+        """
+        if self.sharding is not None:
+            self._init_model_weights()
+            self.sharding.shard(self.model)
+        return super().train()
+
+    def _init_model_weights(self) -> None:
+        if not isinstance(self.model, FSDPModule):
+            super()._init_model_weights()
 
     def _ddp_defaults(self) -> dict[str, Any]:
         """What DDP is told unless ``model_wrapper_cfg`` says otherwise."""
@@ -127,6 +145,13 @@ class GlimpseRunner(CheckpointRunner):
                             if by_epoch else 'IterBasedTrainLoop')
         return super().build_train_loop(
             _replace(loop) if isinstance(loop, dict) else loop)
+
+    def build_val_loop(self, loop: BaseLoop | dict) -> BaseLoop:
+        """See ``Runner``; sharded weights may not be float32."""
+        loop = super().build_val_loop(loop)
+        if self.sharding is not None and self.sharding.mixed:
+            loop.fp16 = True  # which is autocast, of any type
+        return loop
 
     @staticmethod
     def build_dataloader(dataloader: DataLoader | dict,
