@@ -16,7 +16,7 @@ from mmdet.datasets import CocoDataset
 from mmdet.datasets.api_wrappers import COCO
 from mmdet.registry import DATASETS
 
-from projects.engine.loading import storage_of
+from projects.engine.loading import MAX_PIXELS, storage_of
 
 # COCO's own boxes exceed their images by rounding.
 TOLERANCE = 2  # pixels
@@ -108,6 +108,11 @@ def check_annotations(content: Any,
         image['id']: image
         for image in _entries(content, name, 'images')
     }
+    for image in images.values():
+        if image['width'] * image['height'] > MAX_PIXELS:
+            raise ValueError(
+                f'{name}: image {image["id"]} is of {image["width"]}x'
+                f'{image["height"]} pixels; at most {MAX_PIXELS} are read')
     categories = {
         category['id']: category['name']
         for category in _entries(content, name, 'categories')
@@ -207,9 +212,11 @@ def _check_segmentation(annotation: Mapping[str, Any], image: Mapping[str,
     if not found and not needed:
         return
     if isinstance(found, list):
+        # a point far away would take minutes to draw the lines to
+        side = max(image['width'], image['height'])
         good = bool(found) and all(
             isinstance(polygon, list) and all(
-                type(number) in NUMBER and math.isfinite(number)
+                type(number) in NUMBER and -side <= number <= 2 * side
                 for number in polygon) for polygon in found)
     else:
         size = [image['height'], image['width']]

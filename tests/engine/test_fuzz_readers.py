@@ -34,7 +34,7 @@ HANG = 20.  # seconds that one file may take
 
 @contextmanager
 def no_hang() -> Iterator[None]:
-    """End the process, with a traceback, when the time is over.
+    """End the process, with a traceback (under -s), when the time is over.
 
     Also from within a library that never returns to Python.
     """
