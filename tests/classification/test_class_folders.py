@@ -60,7 +60,8 @@ def test_missing_and_unknown_folders(tree, tmp_path: Path) -> None:
 
 def test_too_few_images(tree, tmp_path: Path) -> None:
     (tmp_path / 'train/dog').mkdir(parents=True)
-    with pytest.raises(ValueError, match='no image in .*train for the .* dog$'):
+    with pytest.raises(
+            ValueError, match='no image in .*train for the .* dog$'):
         tree('cat/1.png')
     with pytest.raises(
             ValueError, match=r'\(dog\) has 1 images in .*; per_class is 2'):

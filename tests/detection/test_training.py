@@ -9,10 +9,10 @@ import pytest
 import torch
 from detectors import FPN, SFP, full_precision, narrow, on_shapes
 from tooling import ROOT, run_tool
+from transfers import detector
 
 from projects.convmae.backbone import ARCHS
 from projects.shapes import CLASSES, Recipe, make_dataset
-from transfers import detector
 
 
 @pytest.fixture(scope='module')

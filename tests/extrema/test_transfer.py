@@ -16,10 +16,10 @@ from mmengine.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS, DefaultScope
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from tooling import ROOT, run_tool
+from transfers import DETECTION, SEGMENTATION, detector, segmentor
 
 from projects.extrema import ClassAttentionViT
 from projects.shapes import CLASSES, Recipe, make_dataset
-from transfers import DETECTION, SEGMENTATION, detector, segmentor
 
 
 @pytest.fixture(scope='module')

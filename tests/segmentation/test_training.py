@@ -13,10 +13,10 @@ from mmengine.config import Config
 from mmseg.evaluation import IoUMetric
 from PIL import Image
 from tooling import run_tool
+from transfers import segmentor
 
 from projects.engine import GlimpseRunner
 from projects.shapes import Recipe, make_dataset
-from transfers import segmentor
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / ('configs/convmae/demo/'

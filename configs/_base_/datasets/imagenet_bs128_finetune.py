@@ -14,10 +14,7 @@ data_preprocessor = dict(
 # before the normalisation here, so its noise has the images' statistics (BGR)
 train_pipeline = [
     dict(type='LoadCheckedImage'),
-    dict(
-        type='FastResizedCrop',
-        scale=224,
-        interpolation='bicubic'),
+    dict(type='FastResizedCrop', scale=224, interpolation='bicubic'),
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
     dict(
         type='RandAugment',

@@ -12,10 +12,7 @@ data_preprocessor = dict(
 
 train_pipeline = [
     dict(type='LoadCheckedImage'),
-    dict(
-        type='ClampedResizedCrop',
-        scale=224,
-        interpolation='bicubic'),
+    dict(type='ClampedResizedCrop', scale=224, interpolation='bicubic'),
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
     dict(type='PackInputs')
 ]
