@@ -108,11 +108,11 @@ def check_annotations(content: Any,
         image['id']: image
         for image in _entries(content, name, 'images')
     }
-    for image in images.values():
-        if image['width'] * image['height'] > MAX_PIXELS:
+    for entry in images.values():
+        if entry['width'] * entry['height'] > MAX_PIXELS:
             raise ValueError(
-                f'{name}: image {image["id"]} is of {image["width"]}x'
-                f'{image["height"]} pixels; at most {MAX_PIXELS} are read')
+                f'{name}: image {entry["id"]} is of {entry["width"]}x'
+                f'{entry["height"]} pixels; at most {MAX_PIXELS} are read')
     categories = {
         category['id']: category['name']
         for category in _entries(content, name, 'categories')

@@ -12,10 +12,12 @@ import torch
 from mmengine.config import Config
 from shrink import shrink, use_data
 from tooling import ROOT
+from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from projects.engine import GlimpseRunner
+from projects.common.activation_checkpoint import run
+from projects.engine import CpuAmpOptimWrapper, GlimpseRunner
 from projects.shapes import Recipe, make_dataset
 
 RECIPES = dict(
@@ -99,3 +101,18 @@ def test_sensitive_operators(name: str, data: Path, tmp_path: Path,
     assert any('mm' in op and dtypes & LOW for op, dtypes in seen.items())
     assert 'native_layer_norm' in seen
     assert any('softmax' in op or 'attention' in op for op in seen)
+
+
+def test_what_is_computed_again_has_the_same_precision():
+    """A checkpoint's second forward pass lies in the backward pass."""
+    model = nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4))
+    wrapper = CpuAmpOptimWrapper(torch.optim.SGD(model.parameters(), lr=.1))
+    grads = []
+    x = torch.randn(2, 4, requires_grad=True)
+    for with_cp in (False, True):
+        with wrapper.optim_context(model):
+            loss = run(model, x, with_cp=with_cp).square().sum()
+        model.zero_grad()
+        wrapper.backward(loss)
+        grads.append([p.grad.clone() for p in model.parameters()])
+    assert all(map(torch.equal, *grads))

@@ -151,28 +151,28 @@ def test_two_processes_train_as_one(trained, shapes, tmp_path):
 
 
 def convmae(shapes, work_dir):
-    return load_config(shapes, work_dir), 250
+    return load_config(shapes, work_dir), 250, 2e-3
 
 
 def extrema(shapes, work_dir):
     cfg = segmentor(shapes, side=128)
     cfg.work_dir = str(work_dir)
     cfg.train_dataloader.batch_size = 8
-    return cfg, 500
+    return cfg, 500, 1e-3
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize('recipe', [convmae, extrema])
 def test_learns_eight_images(shapes, tmp_path, recipe):
     """Its own training images, seen again and again, to mIoU above 0.9."""
-    cfg, steps = recipe(shapes, tmp_path)
+    cfg, steps, lr = recipe(shapes, tmp_path)
     cfg.model.backbone.drop_path_rate = 0.
     for head in (cfg.model.decode_head, cfg.model.auxiliary_head):
         head.dropout_ratio = 0.
         # most pixels are background; so small classes are learnt as soon
         head.loss_decode.class_weight = [1.] * 8 + [0.2]
     cfg.optim_wrapper = dict(
-        optimizer=dict(type='AdamW', lr=2e-3, weight_decay=0.))
+        optimizer=dict(type='AdamW', lr=lr, weight_decay=0.))
     cfg.param_scheduler = [
         dict(type='LinearLR', start_factor=1e-3, by_epoch=False, end=30),
         dict(type='CosineAnnealingLR', by_epoch=False, begin=30, end=steps)
