@@ -26,16 +26,11 @@ from torch import Tensor, nn
 from projects.common.attention import Attention
 from projects.common.biased_attention import AxisBias, Bias, TableBias
 from projects.common.blocks import ConvBlock, Mlp
+from projects.common.depthwise import CONV
 from projects.common.grid import Grid
 from projects.common.masking import TokenMask
 from projects.convmae.backbone import ConvViT
 from projects.convmae.neck import MultiScaleDecoder
-
-CONV: dict[int, Callable[..., Tensor]] = {
-    1: F.conv1d,
-    2: F.conv2d,
-    3: F.conv3d
-}
 
 # --- attention ---
 

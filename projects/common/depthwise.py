@@ -22,17 +22,16 @@ CONV: dict[int, Callable[..., Tensor]] = {
 }
 
 
-def _convolve(x_BCX: Tensor,
-              weight_C1T: Tensor,
-              bias_C: Tensor | None = None,
-              reach: tuple[int, ...] | None = None) -> Tensor:
-    """Each channel with its kernel; ``reach`` zeros are put around a map, by
-    default as many as leave its size."""
-    kernel = weight_C1T.shape[2:]
-    if reach is None:
-        reach = tuple(side // 2 for side in kernel)
-    return CONV[len(kernel)](
+def _convolve(x_BCX: Tensor, weight_C1T: Tensor, bias_C: Tensor | None,
+              reach: tuple[int, ...]) -> Tensor:
+    """Each channel with its kernel; ``reach`` zeros lie around a map."""
+    return CONV[len(reach)](
         x_BCX, weight_C1T, bias_C, padding=reach, groups=len(weight_C1T))
+
+
+def _reach(weight_C1T: Tensor) -> tuple[int, ...]:
+    """Zeros that leave the size of a map."""
+    return tuple(side // 2 for side in weight_C1T.shape[2:])
 
 
 class _Depthwise(torch.autograd.Function):
@@ -41,25 +40,23 @@ class _Depthwise(torch.autograd.Function):
     def forward(ctx: Any, x_BCX: Tensor, weight_C1T: Tensor,
                 bias_C: Tensor) -> Tensor:
         ctx.save_for_backward(x_BCX, weight_C1T)
-        return _convolve(x_BCX, weight_C1T, bias_C)
+        return _convolve(x_BCX, weight_C1T, bias_C, _reach(weight_C1T))
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_BCX: Tensor) -> tuple[Tensor | None, ...]:
         x_BCX, weight_C1T = ctx.saved_tensors
-        kernel, space = weight_C1T.shape[2:], x_BCX.shape[2:]
+        reach, sides = _reach(weight_C1T), tuple(range(2, x_BCX.ndim))
         grad_x = grad_weight = grad_bias = None
         if ctx.needs_input_grad[0]:
-            sides = tuple(range(2, weight_C1T.ndim))
-            grad_x = _convolve(grad_BCX, weight_C1T.flip(sides))
+            grad_x = _convolve(grad_BCX, weight_C1T.flip(sides), None, reach)
         if ctx.needs_input_grad[1]:
             # maps as channels, gradients as their kernels
             maps, kernels = x_BCX.flatten(0, 1), grad_BCX.flatten(0, 1)
-            reach = tuple(side // 2 for side in kernel)
-            grad = _convolve(maps[None], kernels[:, None], reach=reach)
+            grad = _convolve(maps[None], kernels[:, None], None, reach)
             grad_weight = grad.view(-1, *weight_C1T.shape).sum(0)
         if ctx.needs_input_grad[2]:
-            grad_bias = grad_BCX.sum((0, *range(2, 2 + len(space))))
+            grad_bias = grad_BCX.sum((0, *sides))
         return grad_x, grad_weight, grad_bias
 
 
