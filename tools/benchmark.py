@@ -69,7 +69,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--profile',
         metavar='PNG',
-        help='draw there which operations the time of a step goes to')
+        help='draw there which operations, or transforms, take the time')
     parser.add_argument('--json', metavar='FILE', help='write numbers there')
     return parser.parse_args(argv)
 

@@ -1,4 +1,5 @@
 """Speed of reading data: the loader, and one core's pipeline."""
+import time
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
@@ -17,6 +18,7 @@ from projects.engine.loading import storage_of
 
 from .compare import measure_steps
 from .machine import describe
+from .profile import draw
 from .report import Report, Result
 from .timing import take_turns
 from .variants import Setting, Variant
@@ -103,8 +105,31 @@ def _decode(info: dict, storage: dict | None) -> None:
             frame.to_ndarray(format='rgb24')
 
 
-def measure_decode(variant: Variant, images: int, iters: int,
-                   warmup: int) -> Report:
+def transform_times(dataset: BaseDataset, images: int) -> dict[str, float]:
+    """Processor seconds of each transform for the first samples.
+
+    Args:
+        dataset: Its pipeline is run.
+        images: How many samples.
+
+    Returns:
+        By the name of the transform, longest first.
+    """
+    times: dict[str, float] = {}
+    for info in _files(dataset, images):
+        for transform in dataset.pipeline.transforms:
+            start = time.process_time()
+            info = transform(info)
+            name = type(transform).__name__
+            times[name] = times.get(name, 0.) + time.process_time() - start
+    return dict(sorted(times.items(), key=lambda item: -item[1]))
+
+
+def measure_decode(variant: Variant,
+                   images: int,
+                   iters: int,
+                   warmup: int,
+                   picture: str | None = None) -> Report:
     """The training pipeline against bare decoding of the same files.
 
     Both read, decode and so on in this process, on one thread, in turn. Of
@@ -115,6 +140,7 @@ def measure_decode(variant: Variant, images: int, iters: int,
         images: Images or videos of a step.
         iters: Number of timed steps.
         warmup: Steps before.
+        picture: File for a picture of the time of each transform.
     """
     cv2.setNumThreads(0)  # as in the workers of a loader
     torch.set_num_threads(1)
@@ -135,6 +161,8 @@ def measure_decode(variant: Variant, images: int, iters: int,
             _decode(info, storage)
 
     times = take_turns([pipeline, decode], iters, warmup, torch.device('cpu'))
+    if picture:
+        draw(transform_times(_unwrapped(dataset), images), picture)
     results = [
         Result(name, unit, images, found)
         for name, found in zip(('pipeline', 'bare decoding'), times)

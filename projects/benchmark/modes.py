@@ -10,6 +10,7 @@ from .scaling import measure_scaling
 from .variants import Setting, parse_variants
 
 MODES = (*STEPS, 'dataloader', 'decode', 'scaling')
+PROFILED = (*STEPS, 'decode')
 DECODED = 32  # images of a step of 'decode', unless --batch says
 
 
@@ -38,15 +39,16 @@ def run(args: argparse.Namespace) -> Report:
     if args.mode not in STEPS and args.against:
         raise ValueError(f'--against is for {", ".join(STEPS)}; {args.mode} '
                          'has its own comparison')
-    if args.mode not in STEPS and args.profile:
-        raise ValueError(f'--profile is for {", ".join(STEPS)}')
+    if args.mode not in PROFILED and args.profile:
+        raise ValueError(f'--profile is for {", ".join(PROFILED)}')
     variants = parse_variants(args.config, args.cfg_options, args.against,
                               setting)
     times = args.iters, args.warmup
     if args.mode == 'dataloader':
         return measure_loader(variants[0], setting, *times)
     if args.mode == 'decode':
-        return measure_decode(variants[0], args.batch or DECODED, *times)
+        return measure_decode(variants[0], args.batch or DECODED, *times,
+                              args.profile)
     if args.mode == 'scaling':
         return measure_scaling(variants[0], setting, args.processes, *times)
     return measure_steps(args.mode, variants, setting, *times, args.profile)

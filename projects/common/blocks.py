@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from .activation_checkpoint import run
 from .attention import Attention
 from .biased_attention import Bias
-from .depthwise import depthwise
+from .depthwise import depthwise, own_gradients
 from .gelu_linear import gelu_linear
 from .grid import Grid
+from .visible_depthwise import find_blocks, visible_depthwise
 from .windows import Windows
 
 CONV = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
@@ -150,10 +151,23 @@ class CellLayout:
             the rows are all cells in raster order.
         visible_BN1: 1 where a row may be seen by its neighbours, 0 where
             not; None when all may.
+        block: Sides of aligned blocks of cells that the rows fill; None if
+            they may lie anywhere.
     """
     grid: Grid
     index_BN: Tensor | None = None
     visible_BN1: Tensor | None = None
+    block: Grid | None = None
+
+    def convolve(self, conv: nn.Module, x_BNC: Tensor) -> Tensor:
+        """Rows (B, N, C) of a depthwise convolution on the grid."""
+        if self.block is None or not own_gradients(x_BNC):
+            return self.collect(depthwise(conv, self.spread(x_BNC)))
+        assert self.index_BN is not None
+        return visible_depthwise(
+            conv, x_BNC,
+            find_blocks(self.index_BN, self.grid, self.block,
+                        conv.kernel_size))
 
     def spread(self, x_BNC: Tensor) -> Tensor:
         """Map (B, C, X) in channels-last memory, zero where nothing lies."""
@@ -236,8 +250,8 @@ class ConvBlock(nn.Module):
         return x_BNC + self.drop_path(run(self._feed, x_BNC, with_cp=cp))
 
     def _convolve(self, x_BNC: Tensor, layout: CellLayout) -> Tensor:
-        h_BNC = layout.spread(self.pw_conv1(self.ln1(x_BNC)))
-        return self.pw_conv2(layout.collect(depthwise(self.dw_conv, h_BNC)))
+        h_BNC = self.pw_conv1(self.ln1(x_BNC))
+        return self.pw_conv2(layout.convolve(self.dw_conv, h_BNC))
 
     def _feed(self, x_BNC: Tensor) -> Tensor:
         return self.ffn(self.ln2(x_BNC), keep=not self.with_cp)

@@ -70,8 +70,13 @@ def depthwise(conv: nn.Module, x_BCX: Tensor) -> Tensor:
             size of a map, with bias.
         x_BCX: Map (B, C, X).
     """
-    if (x_BCX.device.type == 'cpu' and torch.is_grad_enabled()
-            and not torch.is_autocast_enabled('cpu')
-            and not torch.compiler.is_compiling()):
+    if own_gradients(x_BCX):
         return _Depthwise.apply(x_BCX, conv.weight, conv.bias)
     return conv(x_BCX)
+
+
+def own_gradients(x: Tensor) -> bool:
+    """Whether gradients of a depthwise convolution are computed here."""
+    return (x.device.type == 'cpu' and torch.is_grad_enabled()
+            and not torch.is_autocast_enabled('cpu')
+            and not torch.compiler.is_compiling())

@@ -23,9 +23,12 @@ class TokenMask:
         keep_BK: Raster positions of the visible tokens, int64, in the order
             in which the encoder receives them.
         grid: Number of tokens along each spatial dimension; L is its product.
+        unit: Sides of aligned blocks of tokens that are visible, or hidden,
+            together; None for single tokens.
     """
     keep_BK: Tensor
     grid: Grid
+    unit: Grid | None = None
 
     @property
     def num_tokens(self) -> int:
@@ -76,6 +79,15 @@ class TokenMask:
         for dim, factor in enumerate(scale):
             visible = visible.repeat_interleave(factor, dim=2 + dim)
         return visible
+
+    def block(self, factors: Sequence[Grid]) -> Grid:
+        """Sides of the blocks of finer cells that are visible together.
+
+        Args:
+            factors: As for :meth:`cells`.
+        """
+        unit = self.unit or tuple(1 for _ in self.grid)
+        return tuple(map(math.prod, zip(unit, *factors)))
 
     def cells(self, factors: Sequence[Grid]) -> Tensor:
         """Raster positions (B, K * P) of the visible tokens' finer cells.
@@ -319,4 +331,5 @@ class TubeTokenMasking(TokenMasking):
         order_BL = rank_noise(batch_size, length, device, valid_BL, noise_BL)
         offset_T = torch.arange(frames, device=order_BL.device) * length
         keep_BTK = offset_T[:, None] + order_BL[:, None, :keep]
-        return TokenMask(keep_BTK.flatten(1), grid)
+        unit = (frames, *(1 for _ in frame_grid))
+        return TokenMask(keep_BTK.flatten(1), grid, unit)

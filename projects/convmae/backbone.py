@@ -521,10 +521,13 @@ class ConvViT(PretrainedModule):
         num_visible = mask.keep_BK.shape[1]
         features = []
         for index, stage in enumerate(self.stages[:-1]):
+            finer = self._finer(index)
             layout = CellLayout(
-                self._stage_grid(grid, index), mask.cells(self._finer(index)))
-            block = math.prod(self.STRIDES[index])
-            x_BNC = stage.patch_embed(x_BNC.unflatten(1, (-1, block)))
+                self._stage_grid(grid, index),
+                mask.cells(finer),
+                block=mask.block(finer))
+            patch = math.prod(self.STRIDES[index])
+            x_BNC = stage.patch_embed(x_BNC.unflatten(1, (-1, patch)))
             for conv_block in stage.blocks:
                 x_BNC = conv_block(x_BNC, layout)
             features.append(x_BNC.unflatten(1, (num_visible, -1)))

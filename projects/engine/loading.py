@@ -11,13 +11,14 @@ from mmcv.transforms import LoadImageFromFile
 from mmengine import fileio
 from mmengine.logging import print_log
 from mmengine.registry import TRANSFORMS
-from PIL import Image
+from PIL import Image, ImageOps
 
 # With on_error='skip', a loader gives up after so many failures in a row:
 # then the folder is bad, not an image.
 MAX_FAILURES = 100
 # Twice as many make Pillow itself refuse, as a decompression bomb.
 MAX_PIXELS = 89_478_485
+JPEG = 'JPEG', 'MPO'  # Pillow's name where a camera adds further pictures
 
 
 class ImageError(ValueError):
@@ -87,20 +88,32 @@ class LoadCheckedImage(LoadImageFromFile):
         max_pixels: Larger images are refused before they are decoded.
         formats: Formats that are decoded, by Pillow's names; None for all
             that Pillow knows.
+        min_side: If given, JPEG files are decoded at the smallest of 1, 1/2,
+            1/4 and 1/8 of their size that leaves both sides as many pixels.
+            Values differ a little from those of a whole image that is resized
+            afterwards. For random crops that shrink it anyway: crops of a
+            fifth of the area and aspect ratios to 4/3 have 224 pixels a side
+            from a ``min_side`` of 580 on.
         **kwargs: ``to_float32``, ``color_type`` and ``backend_args`` of
             ``LoadImageFromFile``.
 
     Raises:
         ImageError: For an unreadable file if ``on_error`` is 'stop', and for
             the last of 100 in a row if it is 'skip'.
+        ValueError: For ``min_side`` with another ``color_type`` than 'color'.
     """
 
     def __init__(self,
                  on_error: str = 'stop',
                  max_pixels: int = MAX_PIXELS,
                  formats: tuple[str, ...] | None = None,
+                 min_side: int | None = None,
                  **kwargs: Any) -> None:
         super().__init__(imdecode_backend='pillow', **kwargs)
+        if min_side is not None and self.color_type != 'color':
+            raise ValueError('LoadCheckedImage: min_side needs color_type='
+                             f"'color', not {self.color_type!r}")
+        self.min_side = min_side
         self.policy = FailurePolicy(on_error)
         self.max_pixels = max_pixels
         self.formats = formats
@@ -151,12 +164,15 @@ class LoadCheckedImage(LoadImageFromFile):
         if not content:
             raise ImageError(f'image {path} is empty: 0 bytes')
         try:
-            self._check_header(path, content)
-            image = mmcv.imfrombytes(
-                content,
-                flag=self.color_type,
-                channel_order='rgb',
-                backend='pillow')
+            with Image.open(BytesIO(content), formats=self.formats) as opened:
+                self._check_header(path, opened)
+                image = self._decode_smaller(opened)
+            if image is None:
+                image = mmcv.imfrombytes(
+                    content,
+                    flag=self.color_type,
+                    channel_order='rgb',
+                    backend='pillow')
             if self.color_type == 'color':
                 # mmcv's own would be a view that is slow to copy
                 image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
@@ -168,18 +184,24 @@ class LoadCheckedImage(LoadImageFromFile):
                 f'image {path} is truncated, damaged or not an image '
                 f'({len(content)} bytes): {error}') from None
 
-    def _check_header(self, path: str, content: bytes) -> None:
-        with Image.open(BytesIO(content), formats=self.formats) as image:
-            width, height = image.size
-            if width * height > self.max_pixels:
-                raise ImageError(
-                    f'image {path} has {width} x {height} pixels, more than '
-                    f'max_pixels={self.max_pixels}')
-            if self.color_type != 'unchanged' and image.mode[0] in 'IF':
-                raise ImageError(
-                    f'image {path} has more than 8 bits per value (mode '
-                    f'{image.mode}): convert it to 8 bits, or load it with '
-                    "color_type='unchanged'")
+    def _check_header(self, path: str, image: Image.Image) -> None:
+        width, height = image.size
+        if width * height > self.max_pixels:
+            raise ImageError(
+                f'image {path} has {width} x {height} pixels, more than '
+                f'max_pixels={self.max_pixels}')
+        if self.color_type != 'unchanged' and image.mode[0] in 'IF':
+            raise ImageError(
+                f'image {path} has more than 8 bits per value (mode '
+                f'{image.mode}): convert it to 8 bits, or load it with '
+                "color_type='unchanged'")
+
+    def _decode_smaller(self, image: Image.Image) -> np.ndarray | None:
+        """A JPEG at a fraction of its size; None where it is needed whole."""
+        if self.min_side is None or image.format not in JPEG:
+            return None
+        image.draft(None, (self.min_side, self.min_side))
+        return np.array(ImageOps.exif_transpose(image).convert('RGB'))
 
 
 def storage_of(transforms: Iterable[Any]) -> dict | None:

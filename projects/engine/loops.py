@@ -6,6 +6,7 @@ and forgets a validation that was due.
 from collections.abc import Iterator
 from typing import Any
 
+from mmengine.dataset import InfiniteSampler
 from mmengine.registry import LOOPS
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
 from torch import nn
@@ -62,9 +63,22 @@ class ResumableEpochTrainLoop(EpochBasedTrainLoop):
         batches_done: Batches of the current epoch that were trained on.
         val_pending: Whether to look first if a validation was due when the
             checkpoint was written.
+
+    Raises:
+        ValueError: For a sampler without end, which would make an epoch so.
     """
     batches_done = 0
     val_pending = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        sampler = getattr(self.dataloader.batch_sampler, 'sampler', None)
+        if isinstance(sampler, InfiniteSampler):
+            raise ValueError(
+                'train_cfg counts epochs, but train_dataloader.sampler is '
+                f'{type(sampler).__name__}, which never ends one: expected '
+                'DefaultSampler, or train_cfg with by_epoch=False and '
+                'max_iters')
 
     def run(self) -> nn.Module:
         """Train; see ``EpochBasedTrainLoop.run``."""

@@ -1,9 +1,12 @@
 """``tools/benchmark.py decode`` on images and on videos."""
+import time
+
 import pytest
 from mmengine.config import Config
+from mmengine.registry import DATASETS, TRANSFORMS, init_default_scope
 from videos import moving_picture, write_video
 
-from projects.benchmark.data import measure_decode
+from projects.benchmark.data import measure_decode, transform_times
 from projects.benchmark.variants import Variant
 from projects.shapes import Recipe, make_dataset
 
@@ -37,8 +40,32 @@ def test_pipeline_and_bare_decoding(tmp_path, make):
         dict(
             default_scope='mmpretrain',
             train_dataloader=dict(dataset=make(tmp_path))))
-    report = measure_decode(Variant('c', cfg), 3, 5, 1)
+    picture = tmp_path / 'transforms.png'
+    report = measure_decode(Variant('c', cfg), 3, 5, 1, str(picture))
+    assert picture.read_bytes()[:4] == b'\x89PNG'
     assert {result.unit for result in report.results} == {make.__name__}
     assert all(result.rate > 0 for result in report.results)
     if make is videos:  # 64 of 150 frames are decoded
         assert report.ratios()['cpu']['median'] > 1.2
+
+
+def test_times_of_transforms(tmp_path):
+    """Each counted; the slowest first."""
+    cfg = images(tmp_path)
+    cfg['pipeline'] += [dict(type='Slow')]
+    init_default_scope('mmpretrain')
+    times = transform_times(DATASETS.build(cfg), 3)
+    assert list(times)[0] == 'Slow'
+    assert set(times) == {'Slow', 'LoadImageFromFile', 'PackInputs'}
+    assert times['Slow'] >= .06
+
+
+@TRANSFORMS.register_module()
+class Slow:
+    """Keeps the processor busy for 20 ms."""
+
+    def __call__(self, results):
+        start = time.process_time()
+        while time.process_time() < start + .02:
+            pass
+        return results

@@ -52,6 +52,64 @@ def test_colour_images_come_in_bgr(tmp_path, mode, kind, error):
     assert np.abs(image[-4, -4] - np.array(BLUE[::-1])).max() <= error
 
 
+def smooth(height: int, width: int) -> Image.Image:
+    """Waves that survive being made smaller."""
+    y, x = np.mgrid[:height, :width] / max(height, width)
+    waves = [np.sin(9 * x + 5 * y), np.cos(7 * y), np.sin(8 * x * y)]
+    return Image.fromarray((127 + 120 * np.stack(waves, -1)).astype(np.uint8))
+
+
+@pytest.mark.parametrize('size, min_side, decoded', [
+    ((600, 801), 300, (300, 401)),
+    ((600, 801), 301, (600, 801)),
+    ((600, 801), 80, (150, 201)),
+    ((600, 801), 600, (600, 801)),
+    ((600, 801), 900, (600, 801)),
+    ((800, 1600), 10, (100, 200)),
+])
+@pytest.mark.parametrize('kind', ['JPEG', 'MPO'])
+def test_large_photographs_are_decoded_smaller(tmp_path, kind, size, min_side,
+                                               decoded):
+    path = tmp_path / 'image'
+    image = smooth(*size)
+    options = dict(save_all=True, append_images=[image]) \
+        if kind == 'MPO' else {}
+    path.write_bytes(encode(image, kind, quality=95, **options))
+    results = load(path, min_side=min_side)
+    assert results['img_shape'] == results['img'].shape[:2] == decoded
+    assert results['img'].flags.c_contiguous
+    whole = load(path)['img']
+    expected = np.array(
+        Image.fromarray(whole).resize(decoded[::-1], Image.Resampling.BOX))
+    error = np.abs(results['img'].astype(float) - expected)
+    assert error.mean() < 1.5 and error[2:-2, 2:-2].max() < 20
+
+
+@pytest.mark.parametrize('mode, kind', [('L', 'JPEG'), ('CMYK', 'JPEG'),
+                                        ('RGB', 'PNG'), ('P', 'PNG')])
+def test_smaller_or_whole_in_any_mode(tmp_path, mode, kind):
+    """JPEG files at a half, others whole; always three channels."""
+    path = tmp_path / 'image'
+    path.write_bytes(encode(smooth(64, 96).convert(mode), kind))
+    results = load(path, min_side=32)
+    assert results['img_shape'] == ((32, 48) if kind == 'JPEG' else (64, 96))
+    assert results['img'].shape[2] == 3
+
+
+def test_smaller_and_upright_or_refused(tmp_path):
+    exif = Image.Exif()
+    exif[0x112] = 6  # the top is on the right
+    path = tmp_path / 'image'
+    content = encode(smooth(64, 96), 'JPEG', exif=exif)
+    path.write_bytes(content)
+    assert load(path, min_side=32)['img'].shape == (48, 32, 3)
+    path.write_bytes(content[:-300])
+    with pytest.raises(ImageError, match='truncated'):
+        load(path, min_side=32)
+    with pytest.raises(ValueError, match="not 'grayscale'"):
+        load(path, min_side=32, color_type='grayscale')
+
+
 @pytest.mark.parametrize('mode', ['L', 'LA', '1'])
 def test_grey_images_get_three_channels(tmp_path, mode):
     path = tmp_path / 'image'

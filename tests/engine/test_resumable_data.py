@@ -9,7 +9,7 @@ import torch
 from mmengine.dataset import BaseDataset, DefaultSampler, InfiniteSampler
 from torch.utils.data import BatchSampler, DataLoader
 
-from projects.engine.loops import EndlessBatches
+from projects.engine.loops import EndlessBatches, ResumableEpochTrainLoop
 from projects.engine.resumable_data import (ResumableBatches, SampleIndex,
                                             SeededDataset, make_resumable,
                                             seeded)
@@ -83,6 +83,12 @@ def test_endless_batches_continue_anywhere(sampler, skipped):
     part.skip_iter(skipped)
     for batch in expected:
         assert torch.equal(next(part), batch)
+
+
+def test_an_epoch_has_to_end():
+    batches = loader(sampler=InfiniteSampler)
+    with pytest.raises(ValueError, match='is InfiniteSampler, which never'):
+        ResumableEpochTrainLoop(runner=None, dataloader=batches, max_epochs=1)
 
 
 def test_endless_batches_of_nothing_are_an_error():

@@ -60,6 +60,7 @@ def short(name: str, data: Path, by_epoch: bool, processes: int) -> Config:
     cfg.default_hooks.logger.interval = 1
     cfg.randomness = dict(seed=3)
     if by_epoch:
+        cfg.train_dataloader.sampler = dict(type='DefaultSampler')  # finite
         cfg.train_cfg = dict(by_epoch=True, max_epochs=3, val_interval=1)
         cfg.default_hooks.checkpoint.update(by_epoch=True, interval=1)
         cfg.log_processor = dict(by_epoch=True)
