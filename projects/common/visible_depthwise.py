@@ -98,11 +98,13 @@ def weight_gradient(maps_MCS: Tensor, grad_MCX: Tensor,
     """sum_p dy[p] x[p + t] for each place t of the kernel, (C, 1, T)."""
     maps, grad = maps_MCS.movedim(1, -1), grad_MCX.movedim(1, -1)
     sides = grad.shape[1:-1]
+    product = torch.empty_like(grad)  # one for all: fresh memory is slow
     places = []
     for place in itertools.product(*map(range, kernel)):
         seen = maps[(slice(None), *(slice(t, t + n)
                                     for t, n in zip(place, sides)))]
-        places.append((seen * grad).flatten(0, -2).sum(0))
+        torch.mul(seen, grad, out=product)
+        places.append(product.flatten(0, -2).sum(0))
     return torch.stack(places, 1).unflatten(1, (1, *kernel))
 
 

@@ -21,6 +21,7 @@ from projects.common.norm import sync_without_gpu
 from .checkpoints import CheckpointRunner
 from .data_check import named_data, no_samples
 from .loading import NamingCollate
+from .orphans import MortalWorker
 from .resumable_data import make_resumable
 
 DDP = 'MMDistributedDataParallel'
@@ -171,4 +172,5 @@ class GlimpseRunner(CheckpointRunner):
         if isinstance(loader.dataset, Sized) and len(loader.dataset) == 0:
             raise no_samples(dataloader['dataset'])
         loader.collate_fn = NamingCollate(loader.collate_fn)
+        loader.worker_init_fn = MortalWorker(loader.worker_init_fn)
         return make_resumable(loader, seed)

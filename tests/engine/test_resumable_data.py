@@ -2,6 +2,7 @@
 import pickle
 import random
 from itertools import islice
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -88,7 +89,10 @@ def test_endless_batches_continue_anywhere(sampler, skipped):
 def test_an_epoch_has_to_end():
     batches = loader(sampler=InfiniteSampler)
     with pytest.raises(ValueError, match='is InfiniteSampler, which never'):
-        ResumableEpochTrainLoop(runner=None, dataloader=batches, max_epochs=1)
+        ResumableEpochTrainLoop(
+            SimpleNamespace(visualizer=SimpleNamespace()),
+            batches,
+            max_epochs=1)
 
 
 def test_endless_batches_of_nothing_are_an_error():
