@@ -130,8 +130,10 @@ def test_least_score(models: Models, rgb: np.ndarray) -> None:
     some = models.show('detect', 'mimdet', rgb, dict(score='0'))
     none = models.show('detect', 'mimdet', rgb, dict(score='1'))
     assert none.note.startswith('0 detections')
-    assert (none.pictures['detections'][::2, ::2] == rgb).all()
-    assert (some.pictures['detections'][::2, ::2] != rgb).any()
+    # twice as large; matplotlib before 3.11 moves some pixels by one
+    plain = none.pictures['detections'][::2, ::2].astype(int)
+    assert abs(plain - rgb).mean() < 5
+    assert (some.pictures['detections'] != none.pictures['detections']).any()
 
 
 @pytest.mark.parametrize('name', ['convmae', 'mae', 'mimdet', 'extrema'])
