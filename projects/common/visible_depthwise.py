@@ -88,8 +88,8 @@ def find_blocks(index_BN: Tensor, grid: Grid, block: Grid,
         windows = windows.unfold(1 + dim, side + 2 * r, side)
     windows_BLH = windows.flatten(1, len(grid)).flatten(2)
     # a block is visible where its first cell is
-    first_BX = rows_BX[(slice(None), *(slice(None, None, n) for n in block))]
-    rows_MH = windows_BLH[first_BX.flatten(1) < hidden]
+    first = slice(None), *(slice(None, None, side) for side in block)
+    rows_MH = windows_BLH[rows_BX[first].flatten(1) < hidden]
     return Blocks(rows_MH, block, reach)
 
 
@@ -101,9 +101,8 @@ def weight_gradient(maps_MCS: Tensor, grad_MCX: Tensor,
     product = torch.empty_like(grad)  # one for all: fresh memory is slow
     places = []
     for place in itertools.product(*map(range, kernel)):
-        seen = maps[(slice(None), *(slice(t, t + n)
-                                    for t, n in zip(place, sides)))]
-        torch.mul(seen, grad, out=product)
+        shift = slice(None), *(slice(t, t + n) for t, n in zip(place, sides))
+        torch.mul(maps[shift], grad, out=product)
         places.append(product.flatten(0, -2).sum(0))
     return torch.stack(places, 1).unflatten(1, (1, *kernel))
 

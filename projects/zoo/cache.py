@@ -49,8 +49,11 @@ def locked(folder: Path) -> Iterator[None]:
 
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file in hexadecimal digits."""
+    digest = hashlib.sha256()
     with open(path, 'rb') as file:
-        return hashlib.file_digest(file, 'sha256').hexdigest()
+        while part := file.read(2**20):  # file_digest is new in Python 3.11
+            digest.update(part)
+    return digest.hexdigest()
 
 
 def cached_file(url: str,
