@@ -87,10 +87,12 @@ def find_blocks(index_BN: Tensor, grid: Grid, block: Grid,
     for dim, (side, r) in enumerate(zip(block, reach)):
         windows = windows.unfold(1 + dim, side + 2 * r, side)
     windows_BLH = windows.flatten(1, len(grid)).flatten(2)
-    # a block is visible where its first cell is
+    # a block is visible where its first cell is; hidden ones sort last
     first = slice(None), *(slice(None, None, side) for side in block)
-    rows_MH = windows_BLH[rows_BX[first].flatten(1) < hidden]
-    return Blocks(rows_MH, block, reach)
+    number = index_BN.shape[1] // math.prod(block)
+    shown_BK = rows_BX[first].flatten(1).argsort(1)[:, :number]
+    shown_BKH = shown_BK[..., None].expand(-1, -1, windows_BLH.shape[-1])
+    return Blocks(windows_BLH.gather(1, shown_BKH).flatten(0, 1), block, reach)
 
 
 def weight_gradient(maps_MCS: Tensor, grad_MCX: Tensor,
