@@ -60,7 +60,12 @@ def _fresh_state() -> Iterator[None]:
     """Every test starts from the same random state and scope, in any order."""
     torch.manual_seed(0)
     _forget_visualizers(Visualizer)
-    MMLogger.get_current_instance().setLevel(logging.WARNING)
+    logger = MMLogger.get_current_instance()
+    logger.setLevel(logging.WARNING)
+    for handler in list(logger.handlers):
+        # of a run that has ended; its file is closed
+        if isinstance(handler, logging.FileHandler) and not handler.stream:
+            logger.removeHandler(handler)
     scopes = dict(DefaultScope._instance_dict)
     yield
     _forget_visualizers(Visualizer)
