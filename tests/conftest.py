@@ -17,6 +17,8 @@ from mmengine.visualization import Visualizer
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / 'tests')]
 
+from tooling import forget_runs  # noqa: E402
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
@@ -41,25 +43,18 @@ def pytest_collection_modifyitems(config: pytest.Config,
     items.sort(key=lambda item: places[item.path])
 
 
-def _forget_visualizers(kind: type[Visualizer]) -> None:
-    """Visualizers are kept by name and write where the first run did."""
-    kind._instance_dict.clear()
-    for inner in kind.__subclasses__():
-        _forget_visualizers(inner)
-
-
 @pytest.fixture(autouse=True, scope='module')
 def _fresh_scope() -> None:
     """Every file starts without a scope that another one left."""
     DefaultScope._instance_dict.clear()
-    _forget_visualizers(Visualizer)
+    forget_runs(Visualizer)
 
 
 @pytest.fixture(autouse=True)
 def _fresh_state() -> Iterator[None]:
     """Every test starts from the same random state and scope, in any order."""
     torch.manual_seed(0)
-    _forget_visualizers(Visualizer)
+    forget_runs(Visualizer)
     logger = MMLogger.get_current_instance()
     logger.setLevel(logging.WARNING)
     for handler in list(logger.handlers):
@@ -68,7 +63,7 @@ def _fresh_state() -> Iterator[None]:
             logger.removeHandler(handler)
     scopes = dict(DefaultScope._instance_dict)
     yield
-    _forget_visualizers(Visualizer)
+    forget_runs(Visualizer)
     DefaultScope._instance_dict.clear()
     DefaultScope._instance_dict.update(scopes)
 

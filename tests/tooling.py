@@ -7,7 +7,20 @@ import sys
 from pathlib import Path
 from unittest import mock
 
+from mmengine.utils import ManagerMixin
+
 ROOT = Path(__file__).parents[1]
+
+
+def forget_runs(kind: type = ManagerMixin) -> None:
+    """Drop the scopes, logs and visualizers that mmengine keeps by name.
+
+    Runs are named after their config and the second they start in, so two of
+    one second would share them.
+    """
+    getattr(kind, '_instance_dict', {}).clear()
+    for inner in kind.__subclasses__():
+        forget_runs(inner)
 
 
 def run_tool(tool: str, *args) -> subprocess.CompletedProcess:
@@ -18,6 +31,7 @@ def run_tool(tool: str, *args) -> subprocess.CompletedProcess:
     """
     script = str(ROOT / 'tools' / tool)
     out, err, code = io.StringIO(), io.StringIO(), 0
+    forget_runs()
     with mock.patch.object(sys, 'argv', [script, *map(str, args)]), \
             contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:

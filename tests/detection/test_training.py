@@ -63,7 +63,6 @@ def project(shapes, tmp_path):
         cfg.default_hooks.checkpoint.update(interval=2, save_best=None)
         cfg.default_hooks.logger.interval = 1
         cfg.log_processor.window_size = 1
-        cfg.visualizer.name = str(tmp_path)  # one for each run
         cfg.optim_wrapper.clip_grad = dict(max_norm=1e9)  # to log the norm
         path = tmp_path / 'config.py'
         write_config(cfg, path)

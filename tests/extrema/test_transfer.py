@@ -49,7 +49,6 @@ def two_steps_of_segmentation(shapes: Path) -> Config:
 
 def write(cfg: Config, folder: Path) -> Path:
     """``cfg.dump`` without its slow formatting."""
-    cfg.visualizer.name = str(folder)  # one for each run
     path = folder / 'config.py'
     path.write_text('\n'.join(f'{name} = {value!r}'
                               for name, value in cfg.to_dict().items()))

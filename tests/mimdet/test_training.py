@@ -43,7 +43,6 @@ def tiny(name, path):
     cfg.default_hooks.checkpoint.update(
         by_epoch=False, interval=2, save_best=None)
     cfg.log_processor = dict(by_epoch=False, window_size=1)
-    cfg.visualizer.name = str(path)  # one for each run
     cfg.train_cfg = dict(
         type='IterBasedTrainLoop', max_iters=2, val_interval=2)
     return cfg
