@@ -3,9 +3,11 @@ import copy
 from functools import cached_property
 
 import torch
+import torch._inductor.config
 from mmengine.logging import MessageHub
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
+from mmengine.runner import set_random_seed
 from mmpretrain.models import BaseSelfSupervisor
 from torch import Tensor, nn
 
@@ -15,7 +17,7 @@ from .inputs import random_batch
 from .memory import held_for_backward, peak_above_start
 from .variants import Setting, Variant
 
-SEED = 1  # of masks, samples and dropped paths: the same for all variants
+SEED = 1  # of masks, mixed images, dropped paths: the same for all variants
 
 
 class Step:
@@ -38,14 +40,21 @@ class Step:
         self.batch = setting.batch or cfg.train_dataloader.batch_size
         self.model = variant.build(weights).to(setting.device)
         self.prepare()
-        if setting.compile:
-            target = self.model if setting.part is None else self.backbone
-            setattr(target, 'forward', torch.compile(target.forward))
+        if variant.cfg.get('compile'):
+            self.compile(variant.cfg.compile)
 
     def prepare(self) -> None:
         """Everything but the model."""
         if self.setting.part is None:
             self.data = random_batch(self.model, self.batch, self.shape)
+
+    def compile(self, options: bool | dict) -> None:
+        """Compile the forward pass with the config's ``compile``."""
+        # random numbers as without: variants see the same masks
+        torch._inductor.config.fallback_random = True
+        target = self.model if self.setting.part is None else self.backbone
+        options = options if isinstance(options, dict) else {}
+        setattr(target, 'forward', torch.compile(target.forward, **options))
 
     def __call__(self) -> None:
         """Run the step."""
@@ -115,7 +124,7 @@ class TrainStep(Step):
     def __call__(self) -> None:
         """See :class:`Step`."""
         if self.setting.part is None:
-            torch.manual_seed(SEED)
+            set_random_seed(SEED)
             self.model.train_step(self.data, self.optim_wrapper)
             return
         outputs = self.forward()
@@ -124,7 +133,7 @@ class TrainStep(Step):
 
     def forward(self) -> tuple[Tensor, ...]:
         """Loss or feature maps with their graph, from the same seed."""
-        torch.manual_seed(SEED)
+        set_random_seed(SEED)
         if self.setting.part is not None:
             return self.maps()
         with self.optim_wrapper.optim_context(self.model):
@@ -162,7 +171,7 @@ class Inference(Step):
     @torch.no_grad()
     def __call__(self) -> None:
         """See :class:`Step`."""
-        torch.manual_seed(SEED)
+        set_random_seed(SEED)
         if self.setting.part is not None:
             self.maps()
             return

@@ -32,7 +32,8 @@ class Setting:
         part: 'backbone' for the backbone alone, forward and backward from a
             random gradient; None for the whole model.
         amp: Mixed precision; else float32, whatever the config says.
-        compile: Compile the model's forward pass.
+        compile: Compile the model's forward pass, as configs do with
+            ``compile = True``.
     """
     device: torch.device
     batch: int | None = None
@@ -143,6 +144,8 @@ def parse_variants(config: str, options: dict, against: Sequence[str],
     """
     cfg = launch.load_config(config, options)
     settle_precision(cfg, setting.amp, setting.device)
+    if setting.compile:
+        cfg.setdefault('compile', True)
     variants = [Variant('this', cfg)]
     if not against:
         return variants

@@ -186,9 +186,17 @@ def biased_attention(q_BMND: Tensor,
     Returns:
         Tensor (B, M, N, D).
     """
-    if torch.compiler.is_exporting():
+    # where torch.compile is at work, is_exporting() is true, too (torch 2.11)
+    if (torch.compiler.is_exporting()
+            and not torch.compiler.is_dynamo_compiling()):
         return _unchunked(
             _Scores(q_BMND, k_BMND, inside_BN, bias, span), v_BMND)
+    return _chunked(q_BMND, k_BMND, v_BMND, span, bias, inside_BN)
+
+
+@torch.compiler.disable  # a compiler may keep the scores for the backward pass
+def _chunked(q_BMND: Tensor, k_BMND: Tensor, v_BMND: Tensor, span: Grid,
+             bias: Bias, inside_BN: Tensor | None) -> Tensor:
     out_BNMD = _BiasedAttention.apply(
         type(bias), span, q_BMND, k_BMND, v_BMND, inside_BN, *bias.tensors())
     return out_BNMD.transpose(1, 2)

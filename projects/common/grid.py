@@ -87,7 +87,7 @@ def unnest(x_BLPC: Tensor, grid: Grid, factors: Sequence[Grid]) -> Tensor:
     order = [0, x.ndim - 1]
     for dim in range(dims):
         order += [1 + level * dims + dim for level in range(levels + 1)]
-    spatial = [math.prod(size[dim] for size in sizes) for dim in range(dims)]
+    spatial = [math.prod(sides) for sides in zip(*sizes)]
     return x.permute(*order).reshape(batch, channels, *spatial)
 
 

@@ -87,7 +87,7 @@ class TokenMask:
             factors: As for :meth:`cells`.
         """
         unit = self.unit or tuple(1 for _ in self.grid)
-        return tuple(map(math.prod, zip(unit, *factors)))
+        return tuple([math.prod(sides) for sides in zip(unit, *factors)])
 
     def cells(self, factors: Sequence[Grid]) -> Tensor:
         """Raster positions (B, K * P) of the visible tokens' finer cells.
@@ -96,10 +96,7 @@ class TokenMask:
             factors: Subdivision of a token, coarse to fine, as in
                 :func:`~projects.common.grid.nest`; cells come in that order.
         """
-        fine = [
-            side * math.prod(factor[dim] for factor in factors)
-            for dim, side in enumerate(self.grid)
-        ]
+        fine = [math.prod(sides) for sides in zip(self.grid, *factors)]
         raster = torch.arange(math.prod(fine), device=self.keep_BK.device)
         table_LP = nest(raster.view(1, 1, *fine), factors)[0, ..., 0]
         return table_LP[self.keep_BK].flatten(1)

@@ -41,6 +41,7 @@ class MomentumTeacher(CosineEMA):
         progress = hub.get_info('iter', 0) / length
         return self.momentum * (1 + math.cos(math.pi * progress)) / 2
 
+    @torch.compiler.disable  # the runner's progress is no part of a graph
     @torch.no_grad()
     def update_parameters(self, model: nn.Module) -> None:
         """Move towards ``model``, all parameters at once."""

@@ -98,6 +98,7 @@ def runs(project) -> Path:
     env = dict(
         os.environ,
         PYTHONPATH=os.pathsep.join(map(str, (project, ROOT, ROOT / 'tests'))),
+        PYTHONFAULTHANDLER='1',  # a crash says where
         OMP_NUM_THREADS='1')
     done = subprocess.run([
         sys.executable, '-m', 'torch.distributed.run', '--standalone',

@@ -73,6 +73,16 @@ def check(result, items):
     assert result['rate'] == items / result['wall_s']['median']
 
 
+def test_compiled_against_not(measure):
+    numbers, _ = measure('train-step', PRETRAIN, '--batch', 2, '--compile',
+                         '--cfg-options', 'compile.backend=aot_eager',
+                         '--against', 'compile=False')
+    mine, other = numbers['results']
+    assert numbers['compile']
+    assert mine['loss'] == pytest.approx(other['loss'], rel=1e-5)
+    assert mine['held_bytes'] < 2 * other['held_bytes']
+
+
 def test_train_step_against_the_original(measure):
     numbers, text = measure('train-step', PRETRAIN, '--batch', 4, '--against',
                             'original')
