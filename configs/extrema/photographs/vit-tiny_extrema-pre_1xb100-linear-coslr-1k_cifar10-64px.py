@@ -4,7 +4,8 @@ Part of `python tools/photographs.py extrema`.
 
 Paper    arXiv:2206.04667; a model of this size is ours
 Run      python tools/train.py configs/extrema/photographs/<this file>
-Expect   not measured
+Expect   41.4 % with seed 0, from random weights 37.9 % (measured here, see
+         docs/results.md)
 Differs  frozen features are computed once, and every step takes those of all
          images; AdamW instead of SGD
 """

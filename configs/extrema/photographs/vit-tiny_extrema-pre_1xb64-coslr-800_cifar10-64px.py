@@ -5,7 +5,8 @@ Part of `python tools/photographs.py extrema`.
 Paper    arXiv:2206.04667; a model of this size is ours
 Run      python tools/train.py configs/extrema/photographs/<this file>
          without pretraining: --cfg-options model.backbone.init_cfg=None
-Expect   not measured
+Expect   44.8 % with seed 0, from random weights 42.4 % (measured here, see
+         docs/results.md)
 Differs  one learning rate for all layers and light augmentation, for the sake
          of the random weights that are trained by the same recipe
 """
