@@ -122,8 +122,9 @@ def study(run: Measurement, what: str, variants: studies.Variants, config: str,
     length = studies.LENGTH[run.settings.method]
     starts: dict[str, Job | None] = dict(random=None)
     for name, changes in variants.items():
+        longer = studies.LONGER.get(name, 1)
         starts[name] = run.pretrain_once(what, f'study-{name}', config,
-                                         changes, length)
+                                         changes, round(length * longer))
     classify(run,
              what.replace(' ', '-').lower(), what, linear, finetune, starts)
 

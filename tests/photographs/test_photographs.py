@@ -139,6 +139,9 @@ def test_plans(data: Path, tmp_path: Path) -> None:
     views = variant.model.masking.num_masks
     assert variant.train_dataloader.batch_size * views == \
         baseline.train_dataloader.batch_size
+    longer = config('study-complementary-equal-time')
+    assert longer.train_cfg.max_iters == 2620
+    assert longer.model == variant.model
     assert config('extrema-studies-linear-mask08x5-vit'
                   ).model.backbone.token_mode == 'vit'
 
