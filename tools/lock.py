@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -76,9 +77,16 @@ def hashes(versions: dict[str, str]) -> dict[str, str]:
         items = json.loads(report.read_text())['install']
     return {
         canonicalize_name(item['metadata']['name']):
-        item['download_info']['archive_info']['hashes']['sha256']
+        sha256(item['download_info']['archive_info'])
         for item in items
     }
+
+
+def sha256(archive: dict[str, Any]) -> str:
+    """The hash in an ``archive_info`` of the direct URL format."""
+    if 'hashes' in archive:
+        return archive['hashes']['sha256']
+    return archive['hash'].removeprefix('sha256=')  # pip before 23.1
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -77,3 +77,20 @@ def test_hashes_are_those_of_the_files(index, tmp_path, capsys):
     assert out.read_text().splitlines()[-1] == (
         f'iniconfig=={version("iniconfig")} --hash=sha256:{index}')
     assert '1 packages' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('archive', [{
+    'hash': 'sha256=12ab',
+    'hashes': {
+        'sha256': '12ab'
+    }
+}, {
+    'hashes': {
+        'sha256': '12ab'
+    }
+}, {
+    'hash': 'sha256=12ab'
+}])
+def test_old_and_new_pip(archive):
+    tool = runpy.run_path(str(ROOT / 'tools/lock.py'))
+    assert tool['sha256'](archive) == '12ab'
