@@ -9,7 +9,8 @@ LENGTH = dict(cpu=2000, gpu=3000)
 
 COMPLEMENTARY = 4  # masks of an image that together show all of it
 # Times as many iterations, for variants that are compared at equal time: one
-# with complementary masks takes 0.76 of the baseline's (docs/results.md).
+# with complementary masks takes 0.76 of the baseline's time on a CPU
+# (docs/results.md); on a GPU that was not measured.
 LONGER = {'complementary-equal-time': 1.31}
 
 
