@@ -34,8 +34,8 @@ SIZES = dict(
         'cifar10-64px.py',
         finetune=CONVMAE + 'convvit-tiny_convmae-pre_1xb64-coslr-800_'
         'cifar10-64px.py',
-        camvid=CONVMAE + 'convmae_tiny_1xb32-coslr-1k_camvid-128px.py',
-        upernet=CONVMAE + 'convvit-tiny_upernet_1xb8-1500_camvid-128x128.py',
+        camvid=CONVMAE + 'convmae_tiny_1xb32-coslr-2k_camvid-128px.py',
+        upernet=CONVMAE + 'convvit-tiny_upernet_1xb8-1k_camvid-128x128.py',
         extrema=EXTREMA + 'extrema_tiny-mask08x5_1xb64-coslr-2k_'
         'cifar10-64px.py',
         extrema_linear=EXTREMA + 'vit-tiny_extrema-pre_1xb100-linear-coslr-1k_'

@@ -7,8 +7,8 @@ Run      python tools/train.py configs/convmae/photographs/<this file>
          without pretraining: --cfg-options model.backbone.init_cfg=None
 Expect   not measured: sized for ten minutes on one recent GPU
 Differs  from the ADE20K recipe by a size, a learning rate and a warm-up that
-         suit 3,000 iterations, and no relative positions; whole
-         pictures are tested at once
+         suit 3,000 iterations, no relative positions, and classes weighted
+         as on a CPU
 """
 _base_ = [
     '../../_base_/models/upernet.py',
@@ -21,9 +21,7 @@ custom_imports = dict(
     allow_failed_imports=False)
 
 model = dict(
-    data_preprocessor=dict(
-        size=(192, 192), test_cfg=dict(_delete_=True,
-                                       size_divisor=16)),  # token size
+    data_preprocessor=dict(size=(192, 192), test_cfg=dict(size=(192, 192))),
     backbone=dict(
         type='ConvViT',
         arch='small',
@@ -35,9 +33,16 @@ model = dict(
             'camvid-192px/iter_6000.pth',
             prefix='backbone.')),
     decode_head=dict(
-        in_channels=[128, 256, 384, 384], channels=256, num_classes=11),
-    auxiliary_head=dict(in_channels=384, channels=128, num_classes=11),
-    test_cfg=dict(_delete_=True, mode='whole'))
+        in_channels=[128, 256, 384, 384],
+        channels=256,
+        num_classes=11,
+        loss_decode=dict(class_weight=_base_.class_weight)),
+    auxiliary_head=dict(
+        in_channels=384,
+        channels=128,
+        num_classes=11,
+        loss_decode=dict(class_weight=_base_.class_weight)),
+    test_cfg=dict(crop_size=(192, 192), stride=(96, 96)))
 
 optim_wrapper = dict(
     optimizer=dict(lr=3e-4), paramwise_cfg=dict(layer_decay_rate=1.0))

@@ -1,4 +1,4 @@
-"""Tiny ConvMAE, 1,000 iterations on CamVid's training pictures.
+"""Tiny ConvMAE, 2,000 iterations on CamVid's training pictures.
 
 Part of `python tools/photographs.py camvid`.
 
@@ -35,9 +35,9 @@ optim_wrapper = dict(
         norm_decay_mult=0., bias_decay_mult=0., flat_decay_mult=0.))
 param_scheduler = [
     dict(type='LinearLR', start_factor=1e-3, by_epoch=False, begin=0, end=100),
-    dict(type='CosineAnnealingLR', by_epoch=False, begin=100, end=1000)
+    dict(type='CosineAnnealingLR', by_epoch=False, begin=100, end=2000)
 ]
-train_cfg = dict(by_epoch=False, max_iters=1000)
+train_cfg = dict(by_epoch=False, max_iters=2000)
 
 default_hooks = dict(
     logger=dict(interval=25, log_metric_by_epoch=False),
