@@ -6,8 +6,8 @@ docs/datasets.md tells how to get it. Label 11, void, is ignored.
 dataset_type = 'CamVidDataset'
 data_root = 'data/camvid'
 crop_size = (128, 128)
-# Inverse square root of the frequency among the training pictures' pixels; the
-# weight of a pixel is 1 on average.
+# About the inverse square root of the frequency among the training pictures'
+# pixels; the weight of a pixel is 1 on average.
 class_weight = [0.9, 0.8, 3.6, 0.6, 1.7, 1.2, 3.3, 3.4, 1.5, 4.6, 6.5]
 load_annotations = dict(type='LoadCheckedAnnotations', num_classes=11)
 
